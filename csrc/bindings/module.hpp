@@ -1,0 +1,20 @@
+// What every binding file shares. Binding files check shapes, drop the GIL and forward: no arithmetic.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+
+namespace bitgrove::bindings {
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+template <typename T, int Dims>
+using In = nb::ndarray<const T, nb::ndim<Dims>, nb::c_contig, nb::device::cpu>;
+template <typename T, int Dims>
+using Out = nb::ndarray<T, nb::numpy, nb::ndim<Dims>, nb::c_contig, nb::device::cpu>;
+
+void bind_kernels(nb::module_& m);
+
+}  // namespace bitgrove::bindings

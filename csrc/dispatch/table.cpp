@@ -1,0 +1,68 @@
+#include "table.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "cpu.hpp"
+
+namespace bitgrove {
+namespace {
+
+std::vector<Kernels> detect() {
+    std::vector<Kernels> rows;
+    rows.push_back({.name = "scalar",
+                    .pack_signs = pack_signs::scalar,
+                    .hamming = hamming::scalar,
+                    .gemm = gemm::scalar});
+#if defined(__x86_64__)
+    if (cpu_has_avx2()) {
+        rows.push_back({.name = "avx2",
+                        .pack_signs = pack_signs::avx2,
+                        .hamming = hamming::avx2,
+                        .gemm = gemm::avx2});
+    }
+    if (cpu_has_avx512()) {
+        rows.push_back({.name = "avx512",
+                        .pack_signs = pack_signs::avx512,
+                        .hamming = hamming::avx512,
+                        .gemm = gemm::avx512});
+    }
+#endif
+    return rows;
+}
+
+const Kernels& find(std::string_view name, std::string_view asked_by) {
+    std::string names;
+    for (const Kernels& row : available()) {
+        if (row.name == name) return row;
+        names += names.empty() ? row.name : std::string(", ") + row.name;
+    }
+    throw std::invalid_argument(std::string(asked_by) + " '" + std::string(name) +
+                                "' cannot run on this CPU; available: " + names);
+}
+
+std::atomic<const Kernels*> chosen{nullptr};
+
+}  // namespace
+
+const std::vector<Kernels>& available() {
+    static const std::vector<Kernels> rows = detect();
+    return rows;
+}
+
+const Kernels& active() {
+    if (const Kernels* row = chosen.load(std::memory_order_acquire)) return *row;
+    const char* wanted = std::getenv("BITGROVE_SIMD");
+    const Kernels& row =
+        wanted && *wanted ? find(wanted, "BITGROVE_SIMD level") : available().back();
+    chosen.store(&row, std::memory_order_release);
+    return row;
+}
+
+void set_level(std::string_view name) {
+    chosen.store(&find(name, "SIMD level"), std::memory_order_release);
+}
+
+}  // namespace bitgrove

@@ -1,0 +1,29 @@
+// One row of kernel pointers for each SIMD level; the active row is chosen once, at run time.
+#pragma once
+#include <string_view>
+#include <vector>
+
+#include "bitgrove/gemm.hpp"
+#include "bitgrove/hamming.hpp"
+#include "bitgrove/pack_signs.hpp"
+
+namespace bitgrove {
+
+struct Kernels {
+    const char* name;
+    PackSignsFn pack_signs;
+    HammingFn hamming;
+    GemmFn gemm;
+};
+
+// The levels that this CPU can run, slowest first; front() is always "scalar".
+const std::vector<Kernels>& available();
+
+// The level in use: the fastest one, or the one that BITGROVE_SIMD names. Lock-free after the first
+// call. Throws std::invalid_argument if BITGROVE_SIMD names a level that this CPU lacks.
+const Kernels& active();
+
+// Throws std::invalid_argument, with the names available, for a level that this CPU lacks.
+void set_level(std::string_view name);
+
+}  // namespace bitgrove

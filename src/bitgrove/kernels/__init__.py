@@ -1,0 +1,8 @@
+"""The kernels, with their arguments checked. Every kernel exists for each SIMD level."""
+
+from ._bits import binary_matmul as binary_matmul
+from ._bits import hamming_distances as hamming_distances
+from ._bits import pack_signs as pack_signs
+from ._simd import set_simd_level as set_simd_level
+from ._simd import simd_level as simd_level
+from ._simd import simd_levels as simd_levels

@@ -1,0 +1,36 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from bitgrove import kernels
+
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(params=kernels.simd_levels())
+def simd_level(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test once for each SIMD level that this CPU has."""
+    before = kernels.simd_level()
+    kernels.set_simd_level(request.param)
+    assert kernels.simd_level() == request.param  # the sweep really swept
+    yield request.param
+    kernels.set_simd_level(before)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of bigger real data, or a skip that says how to get it."""
+    here = Path(__file__).resolve().parents[1]
+    for folder in (os.environ.get("BITGROVE_DATA"), here.parent / "shared" / "data"):
+        if folder and Path(folder).is_dir():
+            return Path(folder)
+    pytest.skip("no bigger data at hand: set BITGROVE_DATA to a folder that holds them")
