@@ -1,4 +1,5 @@
-// What every binding file shares. Binding files check shapes, drop the GIL and forward: no arithmetic.
+// What every binding file shares. Binding files check shapes, drop the GIL and forward: no
+// arithmetic.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -16,5 +17,6 @@ template <typename T, int Dims>
 using Out = nb::ndarray<T, nb::numpy, nb::ndim<Dims>, nb::c_contig, nb::device::cpu>;
 
 void bind_kernels(nb::module_& m);
+void bind_runtime(nb::module_& m);
 
 }  // namespace bitgrove::bindings
