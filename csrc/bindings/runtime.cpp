@@ -38,10 +38,10 @@ Window window_of(Pair kernel, Pair stride, Pair padding, Pair dilation) {
 }
 
 std::size_t conv2d(Network& net, std::size_t in, In<float, 4> weight, Vector bias, Pair stride,
-                   Pair padding, Pair dilation, std::size_t groups) {
+                   Pair padding, Pair dilation, std::size_t groups, int pad_value) {
     const Window window = window_of({weight.shape(1), weight.shape(2)}, stride, padding, dilation);
     return net.add(make_conv2d(net.value(in), Floats(weight.data(), weight.size()), span_of(bias),
-                               weight.shape(0), window, groups),
+                               weight.shape(0), window, groups, pad_value),
                    {in});
 }
 
@@ -84,7 +84,7 @@ void bind_runtime(nb::module_& m) {
             },
             "channels"_a, "height"_a, "width"_a)
         .def("conv2d", &conv2d, "input"_a, "weight"_a.noconvert(), "bias"_a.noconvert().none(),
-             "stride"_a, "padding"_a, "dilation"_a, "groups"_a)
+             "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "pad_value"_a)
         .def(
             "sign",
             [](Network& net, std::size_t in, Vector threshold,
@@ -129,6 +129,8 @@ void bind_runtime(nb::module_& m) {
             },
             "a"_a, "b"_a)
         .def("relu", [](Network& n, std::size_t in) { return n.add(make_relu(n.value(in)), {in}); })
+        .def("binarise",
+             [](Network& n, std::size_t in) { return n.add(make_binarise(n.value(in)), {in}); })
         .def("hardtanh",
              [](Network& n, std::size_t in) { return n.add(make_hardtanh(n.value(in)), {in}); })
         .def("flatten",
@@ -154,12 +156,12 @@ void bind_runtime(nb::module_& m) {
             "input"_a, "kernel"_a, "stride"_a, "padding"_a, "count_padding"_a)
         .def(
             "input_scale",
-            [](Network& net, std::size_t in, Pair kernel, Pair stride, Pair padding,
-               Pair dilation) {
+            [](Network& net, std::size_t in, Pair kernel, Pair stride, Pair padding, Pair dilation,
+               std::size_t groups) {
                 const Window window = window_of(kernel, stride, padding, dilation);
-                return net.add(make_input_scale(net.value(in), window), {in});
+                return net.add(make_input_scale(net.value(in), window, groups), {in});
             },
-            "input"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a)
+            "input"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a, "groups"_a)
         .def("shape",
              [](const Network& net, std::size_t number) {
                  const Shape& s = net.value(number).shape;

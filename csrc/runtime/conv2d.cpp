@@ -11,11 +11,12 @@ constexpr std::size_t tile_pixels = 64;
 class Conv2d : public Op {
   public:
     Conv2d(const Value& in, Value result, Floats weight, Floats bias, const Window& window,
-           std::size_t groups)
+           std::size_t groups, float pad_value)
         : Op(result),
           in_(in.shape),
           window_(window),
           groups_(groups),
+          pad_value_(pad_value),
           bias_(bias.begin(), bias.end()) {
         // The matrix product wants [patch][out]; the file holds [out][patch].
         const std::size_t patch = patch_size(), outs = result.shape.c / groups;
@@ -81,7 +82,7 @@ class Conv2d : public Op {
                 if (inside) {
                     std::copy_n(x + (y * in_.w + xx) * in_.c + group * channels, channels, patch);
                 } else {
-                    std::fill_n(patch, channels, 0.0f);
+                    std::fill_n(patch, channels, pad_value_);
                 }
             }
         }
@@ -90,6 +91,7 @@ class Conv2d : public Op {
     Shape in_;
     Window window_;
     std::size_t groups_;
+    float pad_value_;
     std::vector<float> weight_;  // [groups][patch][out / groups]
     std::vector<float> bias_;
 };
@@ -97,15 +99,17 @@ class Conv2d : public Op {
 }  // namespace
 
 OpPtr make_conv2d(const Value& in, Floats weight, Floats bias, std::size_t out_channels,
-                  const Window& window, std::size_t groups) {
+                  const Window& window, std::size_t groups, int pad_value) {
     require(in.kind == Kind::real, "the input must be real");
     require(groups >= 1 && in.shape.c % groups == 0 && out_channels % groups == 0,
             "groups must divide the channels of input and output");
     require(weight.size() == out_channels * window.taps() * (in.shape.c / groups),
             "weight must have shape (out, kh, kw, in / groups)");
     require(bias.empty() || bias.size() == out_channels, "bias must have one number per channel");
+    require(pad_value >= -1 && pad_value <= 1, "pad_value must be -1, 0 or 1");
     const Shape out{window.out(in.shape.h, 0), window.out(in.shape.w, 1), out_channels};
-    return std::make_unique<Conv2d>(in, Value{Kind::real, out}, weight, bias, window, groups);
+    return std::make_unique<Conv2d>(in, Value{Kind::real, out}, weight, bias, window, groups,
+                                    static_cast<float>(pad_value));
 }
 
 }  // namespace bitgrove::runtime

@@ -41,9 +41,9 @@ using Bytes = std::span<const std::uint8_t>;
 // The makers below check their arguments and throw std::invalid_argument with the reason. Empty
 // spans stand for an absent tensor.
 
-// weight: float32[out][kh][kw][in/groups]; bias: float32[out] or empty.
+// weight: float32[out][kh][kw][in/groups]; bias: float32[out] or empty; pad_value is -1, 0 or +1.
 OpPtr make_conv2d(const Value& in, Floats weight, Floats bias, std::size_t out_channels,
-                  const Window& window, std::size_t groups);
+                  const Window& window, std::size_t groups, int pad_value);
 
 // sign(x - threshold) per channel, flipped where a bit of `flip` (np.packbits order) is set.
 OpPtr make_sign(const Value& in, Floats threshold, Bytes flip, std::size_t groups);
@@ -57,7 +57,8 @@ OpPtr make_binary_conv2d(const Value& in, Bytes weight, Floats scale, Floats bia
 OpPtr make_affine(const Value& in, Floats scale, Floats bias);  // per channel
 OpPtr make_scale_map(const Value& in, Floats map);              // float32[h][w][c]
 OpPtr make_add(const Value& a, const Value& b);
-OpPtr make_multiply(const Value& a, const Value& b);  // b may have one channel
+OpPtr make_multiply(const Value& a, const Value& b);  // b's channels may serve several of a's
+OpPtr make_binarise(const Value& in);  // +1 and -1 as real numbers, for a real convolution
 OpPtr make_relu(const Value& in);
 OpPtr make_hardtanh(const Value& in);
 OpPtr make_prelu(const Value& in, Floats slope);
@@ -66,7 +67,8 @@ OpPtr make_flatten(const Value& in);  // to (1, 1, c*h*w), channel-major as in t
 OpPtr make_max_pool2d(const Value& in, const Window& window);
 OpPtr make_avg_pool2d(const Value& in, const Window& window, bool count_padding);
 OpPtr make_global_avg_pool(const Value& in);
-// XNOR-Net's K: the mean of |x| over channels, averaged over the window (padding counts as 0).
-OpPtr make_input_scale(const Value& in, const Window& window);
+// XNOR-Net's K: the mean of |x| over the channels of each group, averaged over the window (padding
+// counts as 0); the result has one channel per group.
+OpPtr make_input_scale(const Value& in, const Window& window, std::size_t groups);
 
 }  // namespace bitgrove::runtime

@@ -47,16 +47,16 @@ class Add : public Op {
 
 class Multiply : public Op {
   public:
-    Multiply(Value result, bool shared) : Op(result), shared_(shared) {}
+    Multiply(Value result, std::size_t sharing) : Op(result), sharing_(sharing) {}
     void run(const Call& call) const override {
         const float *a = call.real(0), *b = call.real(1);
         for (std::size_t i = 0; i < result.shape.size(); ++i) {
-            call.real_out()[i] = a[i] * b[shared_ ? i / result.shape.c : i];
+            call.real_out()[i] = a[i] * b[i / sharing_];
         }
     }
 
   private:
-    bool shared_;  // b has one channel, shared by all of a
+    std::size_t sharing_;  // neighbouring channels of a that one channel of b multiplies
 };
 
 class Flatten : public Op {
@@ -102,6 +102,10 @@ OpPtr make_hardtanh(const Value& in) {
     return map(in, [](float x, std::size_t, std::size_t) { return std::clamp(x, -1.0f, 1.0f); });
 }
 
+OpPtr make_binarise(const Value& in) {
+    return map(in, [](float x, std::size_t, std::size_t) { return x >= 0 ? 1.0f : -1.0f; });
+}
+
 OpPtr make_prelu(const Value& in, Floats slope) {
     require(slope.size() == in.shape.c, "slope must have one number per channel");
     return map(in, [slope = copy(slope)](float x, std::size_t, std::size_t c) {
@@ -117,9 +121,9 @@ OpPtr make_add(const Value& a, const Value& b) {
 
 OpPtr make_multiply(const Value& a, const Value& b) {
     require(a.kind == Kind::real && b.kind == Kind::real && a.shape.h == b.shape.h &&
-                a.shape.w == b.shape.w && (b.shape.c == a.shape.c || b.shape.c == 1),
-            "both inputs must be real and of the same shape, but the second may have one channel");
-    return std::make_unique<Multiply>(a, b.shape.c != a.shape.c);
+                a.shape.w == b.shape.w && a.shape.c % b.shape.c == 0,
+            "both inputs must be real and of the same shape, but for a divisor of the channels");
+    return std::make_unique<Multiply>(a, a.shape.c / b.shape.c);
 }
 
 OpPtr make_flatten(const Value& in) {

@@ -79,21 +79,30 @@ class AvgPool2d : public Windowed {
 
 class InputScale : public Windowed {
   public:
-    InputScale(const Value& in, const Window& window) : Windowed(in, window, 1) {}
-    std::size_t scratch_bytes() const override { return in_.h * in_.w * sizeof(float); }
+    InputScale(const Value& in, const Window& window, std::size_t groups)
+        : Windowed(in, window, groups) {}
+    std::size_t scratch_bytes() const override {
+        return in_.h * in_.w * result.shape.c * sizeof(float);
+    }
     void run(const Call& call) const override {
         auto* means = static_cast<float*>(call.scratch);
-        for (std::size_t p = 0; p < in_.h * in_.w; ++p) {
+        const std::size_t groups = result.shape.c, channels = in_.c / groups;
+        for (std::size_t row = 0; row < in_.h * in_.w * groups; ++row) {
             float sum = 0;
-            for (std::size_t c = 0; c < in_.c; ++c) sum += std::fabs(call.real()[p * in_.c + c]);
-            means[p] = sum / static_cast<float>(in_.c);
+            for (std::size_t c = 0; c < channels; ++c) {
+                sum += std::fabs(call.real()[row * channels + c]);
+            }
+            means[row] = sum / static_cast<float>(channels);
         }
         float* out = call.real_out();
         for (std::size_t oy = 0; oy < result.shape.h; ++oy) {
-            for (std::size_t ox = 0; ox < result.shape.w; ++ox, ++out) {
-                float sum = 0;
-                each_tap(window_, in_, oy, ox, [&](std::size_t pixel) { sum += means[pixel]; });
-                *out = sum / static_cast<float>(window_.taps());
+            for (std::size_t ox = 0; ox < result.shape.w; ++ox, out += groups) {
+                for (std::size_t g = 0; g < groups; ++g) {
+                    float sum = 0;
+                    each_tap(window_, in_, oy, ox,
+                             [&](std::size_t pixel) { sum += means[pixel * groups + g]; });
+                    out[g] = sum / static_cast<float>(window_.taps());
+                }
             }
         }
     }
@@ -131,9 +140,10 @@ OpPtr make_global_avg_pool(const Value& in) {
     return std::make_unique<AvgPool2d>(in, whole, true);
 }
 
-OpPtr make_input_scale(const Value& in, const Window& window) {
+OpPtr make_input_scale(const Value& in, const Window& window, std::size_t groups) {
     require_real(in);
-    return std::make_unique<InputScale>(in, window);
+    require(groups >= 1 && in.shape.c % groups == 0, "groups must divide the channels");
+    return std::make_unique<InputScale>(in, window, groups);
 }
 
 }  // namespace bitgrove::runtime
