@@ -22,11 +22,11 @@ from ._split import stratified_rows
 
 Part = Literal["train", "validation", "test"]
 
-_PART_FRACTION = 0.2
-"""Validation and test, where a source is not divided: 60/20/20."""
+_SHARE = 0.1
+"""Of every class, for validation and for test each, where the source does not set them apart."""
 
-_VALIDATION_OF_TRAINING = 0.1
-"""Validation, where only the test images are set apart."""
+_SHARE_OF_DIGITS = 0.2
+"""More, as there are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,9 @@ def load(
     ``../shared/data`` beside a checkout, then downloaded with checksums.
 
     A folder of pictures may be divided into ``train`` and ``test``, ``val`` or ``validation``, each
-    with class folders. Otherwise every class is divided 60/20/20; a validation or test part that
-    is missing takes a tenth or a fifth of every training class. Classes are in alphabetical order.
-    Files that cannot be decoded are listed in ``skipped`` with the reason.
+    with class folders; a part that is missing takes a tenth of every training class. Any other
+    folder is divided 80/10/10 within every class. Classes are in alphabetical order. Files that
+    cannot be decoded are listed in ``skipped`` with the reason.
 
     Args:
         source: a name from :func:`list`, or a folder. A folder of the same name as a built-in data
@@ -200,7 +200,7 @@ def _load_all(
         _refuse_folder_options(source, size, channels)
         if source == "digits":
             data = load_digits()
-            return data, _divide(data, None, seed)
+            return data, _divide(data, None, seed, _SHARE_OF_DIGITS)
         official = load_cifar10() if source == "cifar10" else load_mnist(source)
         data, parts = _join(*official)
         return data, _divide(data, parts, seed)
@@ -218,17 +218,16 @@ def _load_all(
     return found.data, _divide(found.data, found.parts, seed)
 
 
-def _divide(data: ImageData, parts: np.ndarray | None, seed: int) -> _Rows:
+def _divide(data: ImageData, parts: np.ndarray | None, seed: int, share: float = _SHARE) -> _Rows:
     """Row numbers of the three parts; those that ``parts`` lacks are taken from training images."""
     missing = [parts is None or not (parts == part).any() for part in range(3)]
     pool = np.arange(len(data)) if parts is None else np.flatnonzero(parts == 0)
-    share = _PART_FRACTION if parts is None else _VALIDATION_OF_TRAINING
     carved = stratified_rows(
         data.labels[pool],
         [data.names[row] for row in pool],
         data.classes,
         validation=share if missing[1] else 0,
-        test=_PART_FRACTION if missing[2] else 0,
+        test=share if missing[2] else 0,
         seed=seed,
     )
     rows = [pool[part] for part in carved]
