@@ -1,0 +1,120 @@
+import hypothesis
+import numpy as np
+import pytest
+import torch
+from hypothesis import strategies as st
+from torch import nn
+
+import bitgrove as bg
+from bitgrove import export, runtime
+from bitgrove.nn import BinaryConv2d, BinaryLinear
+
+from .conftest import images, randomise
+
+
+@pytest.fixture
+def packed():
+    torch.manual_seed(0)
+    model = randomise(bg.models.create("birealnet_small", num_classes=5, width=16), 0)
+    return model, export.pack(model, torch.zeros(1, 1, 8, 8))
+
+
+def test_a_bireal_network_equals_its_torch_model(simd_level, packed):
+    model, artifact = packed
+    found = export.verify(model, artifact, images(50, 1, 8, 8))
+    assert found.integers > 50_000
+    assert found.signs > 50_000
+    assert found.equal(1e-5), found
+
+
+def test_a_flipped_weight_bit_is_found(packed):
+    model, artifact = packed
+    node = next(node for node in artifact.graph.nodes if node.op == "binary_conv2d")
+    node.tensors["weight"][0, 1, 1, 0] ^= 1 << 7
+    found = export.verify(model, artifact, images(5, 1, 8, 8))
+    assert found.integers_different > 0
+    assert not found.equal()
+
+
+def test_a_changed_real_weight_is_found(packed):
+    model, artifact = packed
+    artifact.graph.nodes[0].tensors["weight"] += 0.01
+    found = export.verify(model, artifact, images(20, 1, 8, 8))
+    assert found.integers_different == 0  # layer by layer the bits are still right
+    assert not found.equal()
+
+
+def test_a_changed_head_is_found(packed):
+    model, artifact = packed
+    artifact.graph.nodes[-1].tensors["bias"] += 0.05
+    found = export.verify(model, artifact, images(5, 1, 8, 8))
+    assert found.signs_different == 0
+    assert not found.equal()
+
+
+class Residual(nn.Module):
+    """A random block: norms, a binary convolution, an activation, a second reader."""
+
+    def __init__(self, draw, channels):
+        super().__init__()
+        self.out = draw(st.integers(1, 70))
+        groups = draw(st.sampled_from([g for g in (1, 2, 3) if not channels % g | self.out % g]))
+        self.before = nn.BatchNorm2d(channels) if draw(st.booleans()) else nn.Identity()
+        self.conv = BinaryConv2d(
+            channels,
+            self.out,
+            draw(st.sampled_from([1, 3, (1, 3)])),
+            stride=draw(st.sampled_from([1, 2])),
+            padding=draw(st.integers(0, 2)),
+            pad_value=draw(st.sampled_from([-1, 0, 1])),
+            dilation=draw(st.sampled_from([1, 2])),
+            groups=groups,
+            scale=draw(st.sampled_from([None, "channel", "learned"])),
+            input_scale=draw(st.booleans()),
+        )
+        self.after = nn.BatchNorm2d(self.out) if draw(st.booleans()) else nn.Identity()
+        self.activation = draw(
+            st.sampled_from([nn.Identity(), nn.PReLU(self.out), nn.ReLU(), nn.Hardtanh()])
+        )
+        self.shortcut = draw(st.booleans())
+
+    def forward(self, x):
+        y = self.activation(self.after(self.conv(self.before(x))))
+        return y + y if self.shortcut else y
+
+
+@st.composite
+def networks(draw):
+    torch.manual_seed(draw(st.integers(0, 2**31)))
+    channels = draw(st.integers(1, 8))
+    stem = nn.Conv2d(draw(st.sampled_from([1, 3])), channels, 3, padding=1)
+    layers: list[nn.Module] = [stem]
+    for _ in range(draw(st.integers(1, 3))):
+        block = Residual(draw, channels)
+        layers.append(block)
+        channels = block.out
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(channels)]
+    head = draw(st.sampled_from([nn.Linear, BinaryLinear]))
+    layers.append(head(channels, 4))
+    return randomise(nn.Sequential(*layers), draw(st.integers(0, 2**31))), stem.in_channels
+
+
+@hypothesis.given(networks())
+@hypothesis.settings(max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+def test_random_networks_equal_their_torch_models(network):
+    model, channels = network
+    x = images(3, channels, 33, 32)
+    artifact = export.pack(model, torch.from_numpy(x))
+    found = export.verify(model, artifact, x)
+    assert found.integers > 0
+    assert found.equal(), found
+
+
+def test_a_saved_model_runs_as_the_packed_one(tmp_path, packed):
+    _, artifact = packed
+    path = tmp_path / "m.grove"
+    artifact.save(path)
+    x = images(9, 1, 8, 8)
+    before, after = runtime.Session(artifact), runtime.load(path, threads=2)
+    np.testing.assert_array_equal(before.run(x), after.run(x))
+    np.testing.assert_array_equal(before.embed(x), after.embed(x))
