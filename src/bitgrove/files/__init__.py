@@ -2,5 +2,6 @@
 
 from ._atomic import replacing as replacing
 from ._container import FileFormatError as FileFormatError
+from ._container import peek as peek
 from ._container import read as read
 from ._container import write as write

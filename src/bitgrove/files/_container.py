@@ -96,9 +96,35 @@ def read(
         raise FileFormatError(f"{path}: {error}") from None
 
 
+def peek(path: str | os.PathLike[str]) -> tuple[str, int]:
+    """The kind and version that a file claims; its content is not checked.
+
+    Raises:
+        FileFormatError: the file is no container of bitgrove.
+        OSError: the file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        start = file.read(8)
+        length = min(int.from_bytes(start, "little"), _HEADER_LIMIT)
+        start += file.read(length)
+    try:
+        head = _head(_header(start))
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    return head["kind"], head["version"]
+
+
 def _parse(raw: bytes, kind: str, version: int) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
     header = _header(raw)
-    head = _head(header, kind, version)
+    head = _head(header)
+    if head["kind"] != kind:
+        _refuse(f"this is a file of kind '{head['kind']}', not '{kind}'", at=8)
+    if not 1 <= head["version"] <= version:
+        _refuse(
+            f"written in version {head['version']} of the format; this program reads versions 1 "
+            f"to {version}: update bitgrove",
+            at=8,
+        )
     try:
         arrays = safetensors.numpy.load(raw)
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
@@ -138,7 +164,7 @@ def _header(raw: bytes) -> dict[str, Any]:
     return header
 
 
-def _head(header: dict[str, Any], kind: str, version: int) -> dict[str, Any]:
+def _head(header: dict[str, Any]) -> dict[str, Any]:
     encoded = header.get("__metadata__", {}).get(_KEY)
     if not isinstance(encoded, str):
         _refuse("this is no file of bitgrove: its header lacks the entry 'bitgrove'", at=8)
@@ -147,14 +173,6 @@ def _head(header: dict[str, Any], kind: str, version: int) -> dict[str, Any]:
     for key, expected in shape.items():
         if type(head.get(key)) is not expected:
             _refuse(f"the entry 'bitgrove' lacks '{key}' of type {expected.__name__}", at=8)
-    if head["kind"] != kind:
-        _refuse(f"this is a file of kind '{head['kind']}', not '{kind}'", at=8)
-    if not 1 <= head["version"] <= version:
-        _refuse(
-            f"written in version {head['version']} of the format; this program reads versions 1 "
-            f"to {version}: update bitgrove",
-            at=8,
-        )
     return head
 
 

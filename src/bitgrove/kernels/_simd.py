@@ -1,5 +1,8 @@
 """Which instruction set the kernels use: the fastest the CPU has, unless told otherwise."""
 
+import platform
+from pathlib import Path
+
 from .. import _core
 
 
@@ -36,3 +39,18 @@ def set_simd_level(name: str) -> None:
     >>> set_simd_level(before)
     """
     _core.set_simd_level(name)
+
+
+def cpu_name() -> str:
+    """The processor's name, as the system tells it; for reports.
+
+    >>> bool(cpu_name())
+    True
+    """
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

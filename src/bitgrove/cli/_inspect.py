@@ -1,0 +1,82 @@
+"""``bitgrove inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import files
+from ..runtime import Artifact, Node, Session
+from ._pictures import shown
+
+
+def inspect(file: Path, /) -> None:
+    """Show what is inside a packed model or an index: layers, sizes, classes.
+
+    The whole file is checked on the way.
+
+    Parameters
+    ----------
+    file:
+        A .grove file, or an index.
+    """
+    kind, version = files.peek(file)
+    print(f"{shown(str(file))}: {kind}, format version {version}, {file.stat().st_size:,} bytes")
+    if kind == "grove":
+        _show_model(Session(Artifact.load(file)))
+    else:
+        _show_tensors(*files.read(file, kind=kind, version=version))
+
+
+def _show_model(session: Session) -> None:
+    artifact = session.artifact
+    graph = artifact.graph
+    network = graph.build(graph.outputs)
+    print(f"\n{'layer':<34}{'operator':<22}{'output':>14}{'bytes':>12}{'1-bit weights':>16}")
+    print(f"{'image':<34}{'':<22}{'x'.join(map(str, graph.input)):>14}")
+    total = bits = 0
+    for number, node in enumerate(graph.nodes, 1):
+        size = sum(array.nbytes for array in node.tensors.values())
+        ones = _binary_weights(node, network.shape(node.inputs[0])[0])
+        total, bits = total + size, bits + ones
+        shape = "x".join(map(str, network.shape(number)))
+        print(f"{shown(node.name):<34}{node.op:<22}{shape:>14}{size:>12,}{ones or '':>16}")
+    print(f"{'all layers':<34}{'':<22}{'':>14}{total:>12,}{bits:>16,}")
+    print(f"\nlabels          {', '.join(map(shown, artifact.labels or [])) or 'none'}")
+    prep = artifact.preprocessing
+    if prep:
+        mode = "grey" if prep.channels == 1 else "RGB"
+        print(
+            f"pictures        {prep.width}x{prep.height} {mode}, mean {prep.mean}, std {prep.std}"
+        )
+    else:
+        print("pictures        none: the model takes tensors")
+    examples = artifact.examples
+    if examples is None:
+        print("examples        none: the model classifies by its logits and cannot be taught")
+        return
+    size = sum(array.nbytes for array in examples.arrays().values())
+    print(
+        f"examples        {len(examples):,} of {examples.index.dim} numbers, {size:,} bytes, "
+        f"{examples.k} vote, bandwidth {examples.bandwidth:.4g}"
+    )
+    for name, count in examples.counts().items():
+        taught = "" if artifact.labels and name in artifact.labels else "  (taught)"
+        print(f"  {shown(name):<32}{count:>8,}{taught}")
+
+
+def _binary_weights(node: Node, channels: int) -> int:
+    if node.op not in ("binary_conv2d", "binary_weight_conv2d"):
+        return 0
+    filters, height, width, _ = node.tensors["weight"].shape
+    return filters * height * width * channels // node.attributes["groups"]
+
+
+def _show_tensors(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    for key, value in metadata.items():
+        print(f"{shown(key):<24}{shown(str(value))}")
+    print()
+    for name, array in tensors.items():
+        print(f"{shown(name):<24}{array.dtype!s:<10}{array.shape!s:<20}{array.nbytes:>14,} bytes")

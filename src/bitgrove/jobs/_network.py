@@ -1,0 +1,23 @@
+"""Which network suits which pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def network_for(side: int, channels: int, classes: int, *, width: int) -> dict[str, Any]:
+    """Options of ``models.create("birealnet_small", …)`` for square pictures.
+
+    The stem halves pictures of 28 pixels and more, and a third stage is added from 48 pixels on, so
+    that the last stage always sees 4 to 8 positions a side.
+
+    >>> network_for(28, 1, 10, width=32)
+    {'in_channels': 1, 'num_classes': 10, 'width': 32, 'blocks': (2, 2), 'stem_stride': 2}
+    """
+    return {
+        "in_channels": channels,
+        "num_classes": classes,
+        "width": width,
+        "blocks": (2, 2, 2) if side >= 48 else (2, 2),
+        "stem_stride": 2 if side >= 28 else 1,
+    }
