@@ -1,4 +1,5 @@
-// What every binding file shares. Binding files check shapes, drop the GIL and forward: no arithmetic.
+// What every binding file shares. Binding files check shapes, drop the GIL and forward: no
+// arithmetic.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -18,5 +19,6 @@ using Out = nb::ndarray<T, nb::numpy, nb::ndim<Dims>, nb::c_contig, nb::device::
 void bind_kernels(nb::module_& m);
 void bind_distance(nb::module_& m);
 void bind_graph(nb::module_& m);
+void bind_runtime(nb::module_& m);
 
 }  // namespace bitgrove::bindings

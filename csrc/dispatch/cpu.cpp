@@ -17,8 +17,12 @@ bool cpu_has_avx512() {
            __builtin_cpu_supports("avx512vpopcntdq");
 }
 #else
-bool cpu_has_avx2() { return false; }
-bool cpu_has_avx512() { return false; }
+bool cpu_has_avx2() {
+    return false;
+}
+bool cpu_has_avx512() {
+    return false;
+}
 #endif
 
 }  // namespace bitgrove

@@ -2,9 +2,9 @@
 //
 //     c[i*n + j] = bias[j] + sum over p of a[i*k + p] * b[p*n + j]
 //
-// a: m*k, b: k*n, c: m*n, all row-major float32; a null `bias` stands for zeros. The sum runs over p
-// in order, one accumulator per output, with a fused multiply-add where the level has one: levels may
-// differ by float rounding.
+// a: m*k, b: k*n, c: m*n, all row-major float32; a null `bias` stands for zeros. The sum runs over
+// p in order, one accumulator per output, with a fused multiply-add where the level has one: levels
+// may differ by float rounding.
 #pragma once
 #include <cstddef>
 

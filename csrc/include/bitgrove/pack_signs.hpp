@@ -4,8 +4,8 @@
 //
 // Bit c is bit (c % 64) of word (c / 64), least significant first; padding bits are zero. A null
 // `thresholds` stands for zeros, so that sign(+0) = sign(-0) = +1; a null `flip` for no flips. NaN
-// compares false. `x` is row-major, `out` has rows*words_for(cols) words; nothing past either end is
-// read or written. Bits of `flip` past `cols` must be zero.
+// compares false. `x` is row-major, `out` has rows*words_for(cols) words; nothing past either end
+// is read or written. Bits of `flip` past `cols` must be zero.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,9 @@ using PackSignsFn = void (*)(const float* x, std::size_t rows, std::size_t cols,
                              const float* thresholds, const std::uint64_t* flip,
                              std::uint64_t* out);
 
-constexpr std::size_t words_for(std::size_t bits) { return (bits + 63) / 64; }
+constexpr std::size_t words_for(std::size_t bits) {
+    return (bits + 63) / 64;
+}
 
 namespace pack_signs {
 void scalar(const float*, std::size_t, std::size_t, const float*, const std::uint64_t*,

@@ -54,7 +54,7 @@ inline void band(const float* a, const float* b, const float* bias, std::size_t 
 }  // namespace
 
 void avx512(const float* a, const float* b, const float* bias, std::size_t m, std::size_t n,
-          std::size_t k, float* c) {
+            std::size_t k, float* c) {
     std::size_t i = 0;
     for (; i + 4 <= m; i += 4) band<4>(a + i * k, b, bias, n, k, c + i * n);
     for (; i < m; ++i) band<1>(a + i * k, b, bias, n, k, c + i * n);

@@ -20,8 +20,7 @@ inline __m256i popcount_lanes(__m256i v) {
 }
 
 inline std::int32_t sum_lanes(__m256i v) {
-    const __m128i half =
-        _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     return static_cast<std::int32_t>(_mm_cvtsi128_si64(half) + _mm_extract_epi64(half, 1));
 }
 
@@ -37,9 +36,9 @@ void avx2(const std::uint64_t* a, std::size_t na, const std::uint64_t* b, std::s
             const std::uint64_t* col = b + j * words;
             __m256i sum = _mm256_setzero_si256();
             for (std::size_t w = 0; w < body; w += 4) {
-                const __m256i x = _mm256_xor_si256(
-                    _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + w)),
-                    _mm256_loadu_si256(reinterpret_cast<const __m256i*>(col + w)));
+                const __m256i x =
+                    _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + w)),
+                                     _mm256_loadu_si256(reinterpret_cast<const __m256i*>(col + w)));
                 sum = _mm256_add_epi64(sum, popcount_lanes(x));
             }
             std::int32_t count = body ? sum_lanes(sum) : 0;

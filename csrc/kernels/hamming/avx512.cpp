@@ -28,10 +28,9 @@ void avx512(const std::uint64_t* a, std::size_t na, const std::uint64_t* b, std:
                                                               _mm512_loadu_si512(col + w))));
             }
             if (tail) {
-                sum = _mm512_add_epi64(
-                    sum, _mm512_popcnt_epi64(
-                             _mm512_xor_si512(_mm512_maskz_loadu_epi64(tail, row + body),
-                                              _mm512_maskz_loadu_epi64(tail, col + body))));
+                sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_xor_si512(
+                                                _mm512_maskz_loadu_epi64(tail, row + body),
+                                                _mm512_maskz_loadu_epi64(tail, col + body))));
             }
             out[i * nb + j] = static_cast<std::int32_t>(_mm512_reduce_add_epi64(sum));
         }

@@ -1,6 +1,6 @@
-#include "bitgrove/hamming.hpp"
-
 #include <bit>
+
+#include "bitgrove/hamming.hpp"
 
 namespace bitgrove::hamming {
 

@@ -1,0 +1,13 @@
+"""Real pictures as labelled ``uint8`` arrays: built-in data sets, or a person's own folder."""
+
+from ._errors import DataError as DataError
+from ._images import ImageData as ImageData
+from ._images import Skipped as Skipped
+from ._images import Splits as Splits
+from ._load import DatasetInfo as DatasetInfo
+from ._load import describe as describe
+from ._load import list as list
+from ._load import load as load
+from ._load import load_splits as load_splits
+from ._size import GuessedSize as GuessedSize
+from ._size import guess_size as guess_size

@@ -1,0 +1,6 @@
+"""The container of every file bitgrove writes: safetensors, checksummed, replaced atomically."""
+
+from ._atomic import replacing as replacing
+from ._container import FileFormatError as FileFormatError
+from ._container import read as read
+from ._container import write as write

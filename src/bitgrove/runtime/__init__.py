@@ -1,0 +1,13 @@
+"""Packed models: loads and runs a ``.grove`` file with numpy and the C++ executor alone."""
+
+from ._artifact import Artifact as Artifact
+from ._examples import Examples as Examples
+from ._graph import Graph as Graph
+from ._graph import Node as Node
+from ._preprocessing import ImageError as ImageError
+from ._preprocessing import Preprocessing as Preprocessing
+from ._session import Example as Example
+from ._session import Prediction as Prediction
+from ._session import Session as Session
+from ._session import load as load
+from ._session import run_graph as run_graph

@@ -1,0 +1,80 @@
+"""The content of a ``.grove`` file in memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Self
+
+from .. import files
+from ._examples import Examples
+from ._graph import Graph
+from ._preprocessing import Preprocessing
+
+_KIND, _VERSION = "grove", 1
+
+
+@dataclass(slots=True)
+class Artifact:
+    """A packed model: what ``bitgrove.export.pack`` makes and ``bitgrove.runtime`` runs.
+
+    FORMAT.md beside this file specifies the bytes.
+    """
+
+    graph: Graph
+    labels: list[str] | None = None
+    """Names of the logits, in order."""
+    preprocessing: Preprocessing | None = None
+    """How a picture becomes the network's input; without it only tensors can be run."""
+    examples: Examples | None = None
+    """Remembered images; without them a model classifies by its logits and cannot be taught."""
+
+    def __post_init__(self) -> None:
+        prep = self.preprocessing
+        if prep and (prep.channels, prep.height, prep.width) != self.graph.input:
+            raise ValueError(
+                f"preprocessing makes {prep.channels}x{prep.height}x{prep.width}, "
+                f"the network takes {'x'.join(map(str, self.graph.input))}"
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file atomically: a reader sees the old content or the new one."""
+        metadata: dict[str, Any] = {"network": self.graph.to_dict(), "labels": self.labels}
+        arrays = self.graph.arrays()
+        if self.preprocessing:
+            metadata["preprocessing"] = self.preprocessing.to_dict()
+        if self.examples:
+            metadata["examples"] = self.examples.to_dict()
+            arrays |= self.examples.arrays()
+        files.write(path, arrays, metadata, kind=_KIND, version=_VERSION)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read and check a file.
+
+        Raises:
+            FileFormatError: the file is damaged, or holds what no packed model can.
+            OSError: the file cannot be read.
+        """
+        arrays, metadata = files.read(path, kind=_KIND, version=_VERSION)
+        try:
+            labels = metadata.get("labels")
+            if labels is not None and not (
+                isinstance(labels, list) and all(isinstance(name, str) for name in labels)
+            ):
+                raise ValueError("labels must be a list of names")
+            prep, examples = metadata.get("preprocessing"), metadata.get("examples")
+            return cls(
+                graph=Graph.from_dict(_table(metadata.get("network"), "network"), arrays),
+                labels=labels,
+                preprocessing=prep and Preprocessing.from_dict(_table(prep, "preprocessing")),
+                examples=examples and Examples.from_dict(_table(examples, "examples"), arrays),
+            )
+        except ValueError as error:
+            raise files.FileFormatError(f"{path}: {error}") from None
+
+
+def _table(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"'{name}' is missing or no table")
+    return value

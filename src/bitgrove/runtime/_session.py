@@ -1,0 +1,203 @@
+"""Running a packed model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core
+from ..files import FileFormatError
+from ..interfaces import describe
+from ._artifact import Artifact
+from ._graph import Graph
+from ._preprocessing import ImageSource, Preprocessing
+
+
+class Example(NamedTuple):
+    """A remembered image near a query."""
+
+    name: str
+    label: str
+    distance: float
+    """Squared l2 between embeddings."""
+
+
+class Prediction(NamedTuple):
+    """The answer for one image."""
+
+    label: str
+    confidence: float
+    """Probability of the label, 0 to 1."""
+    neighbours: list[Example]
+    """Nearest first; empty for a model without examples."""
+
+
+class Session:
+    """A packed model ready to run. Safe to use from several threads, but for :meth:`teach`.
+
+    Args:
+        artifact: what :meth:`Artifact.load` or ``bitgrove.export.pack`` returned.
+        threads: images that are run at once, at least 1. Results do not depend on it.
+
+    Raises:
+        ValueError: the network cannot be built, or ``threads`` is below 1.
+    """
+
+    def __init__(self, artifact: Artifact, threads: int = 1) -> None:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        self.artifact = artifact
+        self.threads = threads
+        self._network = artifact.graph.build(artifact.graph.outputs)
+        self._check_labels()
+
+    def run(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Class scores.
+
+        Args:
+            x: standardised images ``float32[n, c, h, w]``, without NaN.
+
+        Returns:
+            Logits ``float32[n, classes]``.
+
+        Raises:
+            TypeError: ``x`` is not ``float32``; nothing is converted.
+            ValueError: ``x`` has another shape than the network takes, or holds NaN.
+        """
+        return self._outputs(x)[self.artifact.graph.logits]
+
+    def embed(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Embeddings ``float32[n, dim]`` of images; arguments and errors as for :meth:`run`."""
+        return self._outputs(x)[self.artifact.graph.embedding]
+
+    def predict(self, images: Sequence[ImageSource], *, k: int = 5) -> list[Prediction]:
+        """Classify pictures: by their neighbours among the examples, else by the logits.
+
+        Args:
+            images: paths, bytes, Pillow images or ``uint8`` arrays, see :class:`Preprocessing`.
+            k: neighbours to report for each picture, at least 1. How many vote is the model's.
+
+        Raises:
+            ImageError: a picture cannot be read.
+            ValueError: the model has no preprocessing, or ``k`` is below 1.
+        """
+        return self.classify(self.preprocessing(list(images)), k=k)
+
+    def classify(self, x: npt.NDArray[np.float32], *, k: int = 5) -> list[Prediction]:
+        """As :meth:`predict`, of standardised images ``float32[n, c, h, w]``."""
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        outputs = self._outputs(x)
+        examples = self.artifact.examples
+        if examples is None:
+            scores = _softmax(outputs[self.artifact.graph.logits])
+            return [Prediction(self._label(p), float(p.max()), []) for p in scores]
+        embeddings = outputs[self.artifact.graph.embedding]
+        found = examples.nearest(embeddings, max(k, examples.k), threads=self.threads)
+        return [
+            Prediction(
+                examples.classes[int(p.argmax())],
+                float(p.max()),
+                [
+                    Example(examples.names[i], examples.classes[examples.labels[i]], float(d))
+                    for d, i in zip(distances[:k], ids[:k], strict=True)
+                    if i >= 0
+                ],
+            )
+            for p, distances, ids in zip(examples.vote(found), *found, strict=True)
+        ]
+
+    def teach(self, label: str, images: Sequence[ImageSource], names: Sequence[str]) -> None:
+        """Learn a class, new or known, from example pictures, without retraining.
+
+        The model in memory changes; ``session.artifact.save(path)`` keeps it.
+
+        Raises:
+            ImageError: a picture cannot be read; nothing was learnt.
+            ValueError: the model has no examples to add to, no pictures came, or the class name is
+                blank.
+        """
+        if self.artifact.examples is None:
+            raise ValueError("this model holds no examples, so it cannot be taught")
+        if not images:
+            raise ValueError("at least one picture is needed")
+        embeddings = self.embed(self.preprocessing(list(images)))
+        self.artifact.examples.teach(label, embeddings, names)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures become tensors; ``ValueError`` for a model that was packed without."""
+        if self.artifact.preprocessing is None:
+            raise ValueError("this model was packed without preprocessing: run tensors instead")
+        return self.artifact.preprocessing
+
+    def _outputs(self, x: npt.NDArray[np.float32]) -> dict[int, npt.NDArray[np.float32]]:
+        outputs = run_graph(
+            self._network, self.artifact.graph, self.artifact.graph.outputs, x, self.threads
+        )
+        return {number: array.reshape(len(x), -1) for number, array in outputs.items()}
+
+    def _label(self, scores: npt.NDArray) -> str:
+        best = int(scores.argmax())
+        return self.artifact.labels[best] if self.artifact.labels else str(best)
+
+    def _check_labels(self) -> None:
+        classes = int(np.prod(self._network.shape(self.artifact.graph.logits)))
+        if self.artifact.labels is not None and len(self.artifact.labels) != classes:
+            raise ValueError(f"{len(self.artifact.labels)} labels for {classes} logits")
+        dim = int(np.prod(self._network.shape(self.artifact.graph.embedding)))
+        if self.artifact.examples is not None and self.artifact.examples.index.dim != dim:
+            raise ValueError(
+                f"the examples have {self.artifact.examples.index.dim} dimensions, "
+                f"the embedding has {dim}"
+            )
+
+
+def run_graph(
+    network: _core.Network,
+    graph: Graph,
+    outputs: list[int],
+    x: npt.NDArray[np.float32],
+    threads: int,
+) -> dict[int, npt.NDArray[np.float32]]:
+    """Run a built graph; ``float32[n, c, h, w]`` for each output, bits as +1 and -1."""
+    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+        raise TypeError(f"x must be a float32 array, got {describe(x)}")
+    if x.shape[1:] != graph.input:
+        raise ValueError(f"x must have shape (n, {graph.input}), got {x.shape}")
+    if np.isnan(x).any():
+        raise ValueError("x must not hold NaN: its sign is undefined")
+    arrays = {number: np.empty((len(x), *network.shape(number)), np.float32) for number in outputs}
+    if len(x):
+        network.run(np.ascontiguousarray(x), outputs, list(arrays.values()), threads)
+    return arrays
+
+
+def load(path: str | os.PathLike[str], threads: int = 1) -> Session:
+    """Load a ``.grove`` file.
+
+    Args:
+        path: the file.
+        threads: images that are run at once, at least 1.
+
+    Raises:
+        FileFormatError: the file is damaged, or holds what no packed model can.
+        OSError: the file cannot be read.
+        ValueError: ``threads`` is below 1.
+    """
+    artifact = Artifact.load(path)
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    try:
+        return Session(artifact, threads)
+    except ValueError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return shifted / shifted.sum(1, keepdims=True)
