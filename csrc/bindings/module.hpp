@@ -17,6 +17,8 @@ template <typename T, int Dims>
 using Out = nb::ndarray<T, nb::numpy, nb::ndim<Dims>, nb::c_contig, nb::device::cpu>;
 
 void bind_kernels(nb::module_& m);
+void bind_distance(nb::module_& m);
+void bind_graph(nb::module_& m);
 void bind_runtime(nb::module_& m);
 
 }  // namespace bitgrove::bindings

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bitgrove/distance.hpp"
 #include "bitgrove/gemm.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/pack_signs.hpp"
@@ -14,6 +15,7 @@ struct Kernels {
     PackSignsFn pack_signs;
     HammingFn hamming;
     GemmFn gemm;
+    DistanceKernels distance;
 };
 
 // The levels that this CPU can run, slowest first; front() is always "scalar".

@@ -1,0 +1,213 @@
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string_view.h>
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "../graph/index.hpp"
+#include "module.hpp"
+
+namespace bitgrove::bindings {
+namespace {
+
+using namespace graph;
+using Bytes = In<std::uint8_t, 2>;  // rows of any element type travel as bytes
+using Ids = In<std::int64_t, 1>;
+
+template <typename T>
+using NumPy = nb::ndarray<nb::numpy, const T>;
+
+template <typename Enum, std::size_t N>
+Enum named(const std::array<std::string_view, N>& names, std::string_view name) {
+    for (std::size_t i = 0; i < N; ++i) {
+        if (names[i] == name) return static_cast<Enum>(i);
+    }
+    throw std::invalid_argument("[graph] unknown name '" + std::string(name) + "'");
+}
+
+Format format_of(std::string_view metric, std::string_view dtype, std::size_t dim) {
+    constexpr std::array<std::string_view, 4> kMetrics{"l2", "ip", "cosine", "hamming"};
+    constexpr std::array<std::string_view, 4> kDtypes{"float32", "float16", "uint8", "bits"};
+    return Format::of(named<Metric>(kMetrics, metric), named<Dtype>(kDtypes, dtype), dim);
+}
+
+const std::uint8_t* checked(const Index& index, const Bytes& rows) {
+    if (rows.shape(1) != index.format().row_bytes) {
+        throw std::invalid_argument("[graph] rows must have " +
+                                    std::to_string(index.format().row_bytes) + " bytes");
+    }
+    return rows.data();
+}
+
+const std::int64_t* checked(const std::optional<Ids>& ids, std::size_t count) {
+    if (ids && ids->shape(0) != count) throw std::invalid_argument("[graph] one id for each row");
+    return ids ? ids->data() : nullptr;
+}
+
+// A read-only array that keeps its owner alive.
+template <typename T, typename Owner>
+NumPy<T> array_of(const T* data, std::initializer_list<std::size_t> shape, Owner owner) {
+    auto* held = new Owner(std::move(owner));
+    const nb::capsule capsule(held, [](void* p) noexcept { delete static_cast<Owner*>(p); });
+    return NumPy<T>(data, shape, capsule);
+}
+
+template <typename T>
+NumPy<T> array_of(std::vector<T> values) {
+    auto owner = std::make_shared<std::vector<T>>(std::move(values));
+    return array_of<T>(owner->data(), {owner->size()}, owner);
+}
+
+nb::tuple arrays_of(const RowsView& view, std::size_t row_bytes) {
+    return nb::make_tuple(
+        array_of<std::uint8_t>(view.data.get(), {view.count, row_bytes}, view.data),
+        array_of<std::int64_t>(view.ids.get(), {view.count}, view.ids));
+}
+
+// Ten times a second, and at the end of each stage: lets Ctrl-C stop the work, and tells
+// `progress`.
+class Ticker {
+  public:
+    explicit Ticker(nb::object progress) : progress_(std::move(progress)) {}
+
+    void operator()(std::size_t done, std::size_t total, const char* stage) {
+        const auto now = std::chrono::steady_clock::now();
+        if (done != total && now - last_ < std::chrono::milliseconds(100)) return;
+        last_ = now;
+        const nb::gil_scoped_acquire gil;
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        if (!progress_.is_none()) progress_(done, total, stage);
+    }
+
+  private:
+    nb::object progress_;
+    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+Queries queries_of(const Index& index, const Bytes& rows, std::size_t k, std::size_t threads,
+                   Out<float, 2>& distances, Out<std::int64_t, 2>& ids) {
+    const std::uint8_t* data = checked(index, rows);
+    for (const auto shape : {std::pair(distances.shape(0), distances.shape(1)),
+                             std::pair(ids.shape(0), ids.shape(1))}) {
+        if (shape != std::pair(rows.shape(0), k) || k < 1 || threads < 1) {
+            throw std::invalid_argument("[graph] outputs must have shape (queries, k)");
+        }
+    }
+    return {data, rows.shape(0), k, threads, distances.data(), ids.data()};
+}
+
+template <typename T>
+void add(T& index, Bytes rows, std::optional<Ids> ids) {
+    const std::uint8_t* data = checked(index, rows);
+    const std::int64_t* numbers = checked(ids, rows.shape(0));
+    nb::gil_scoped_release nogil;
+    index.add(data, rows.shape(0), numbers);
+}
+
+nb::tuple rows(const Index& index) {
+    RowsView view;
+    {
+        nb::gil_scoped_release nogil;
+        view = index.rows();
+    }
+    return arrays_of(view, index.format().row_bytes);
+}
+
+void search_all(const Index& index, Bytes queries, std::size_t k, std::size_t threads,
+                Out<float, 2> distances, Out<std::int64_t, 2> ids) {
+    const Queries asked = queries_of(index, queries, k, threads, distances, ids);
+    Ticker ticker{nb::none()};
+    nb::gil_scoped_release nogil;
+    index.search_all(asked, std::ref(ticker));
+}
+
+void search(const FanngIndex& index, Bytes queries, std::size_t k, std::size_t budget,
+            std::size_t threads, Out<float, 2> distances, Out<std::int64_t, 2> ids) {
+    const Queries asked = queries_of(index, queries, k, threads, distances, ids);
+    Ticker ticker{nb::none()};
+    nb::gil_scoped_release nogil;
+    index.search(asked, budget, std::ref(ticker));
+}
+
+void build(FanngIndex& index, std::size_t threads, std::uint64_t seed, double success,
+           nb::object progress) {
+    Ticker ticker(std::move(progress));
+    BuildOptions options;
+    options.threads = threads;
+    options.seed = seed;
+    options.success = success;
+    nb::gil_scoped_release nogil;
+    index.build(options, std::ref(ticker));
+}
+
+nb::tuple state(const FanngIndex& index) {
+    std::optional<FanngIndex::State> state;
+    {
+        nb::gil_scoped_release nogil;
+        state = index.state();
+    }
+    return nb::make_tuple(arrays_of(state->rows, index.format().row_bytes), state->built,
+                          array_of(std::move(state->degrees)), array_of(std::move(state->ends)),
+                          state->start, state->squared_bound, state->checked);
+}
+
+void restore(FanngIndex& index, In<std::uint32_t, 1> degrees, In<std::uint32_t, 1> ends,
+             std::int64_t start, double squared_bound, std::size_t checked) {
+    nb::gil_scoped_release nogil;
+    index.restore(degrees.data(), degrees.shape(0), ends.data(), ends.shape(0), start,
+                  squared_bound, checked);
+}
+
+std::size_t unit_rows(In<float, 2> rows, Out<float, 2> out) {
+    if (out.shape(0) != rows.shape(0) || out.shape(1) != rows.shape(1)) {
+        throw std::invalid_argument("[unit_rows] out must have the shape of rows");
+    }
+    nb::gil_scoped_release nogil;
+    return graph::unit_rows(rows.data(), rows.shape(0), rows.shape(1), out.data());
+}
+
+}  // namespace
+
+void bind_graph(nb::module_& m) {
+    m.attr("DEFAULT_BUDGET") = kBudget;
+    m.attr("MAX_UINT8_DIM") = kMaxBytesDim;
+    m.def("unit_rows", &unit_rows, "rows"_a.noconvert(), "out"_a.noconvert());
+    nb::class_<Index>(m, "Index")
+        .def("__len__", &Index::size)
+        .def("rows", &rows)
+        .def("search_all", &search_all, "queries"_a.noconvert(), "k"_a, "threads"_a,
+             "distances"_a.noconvert(), "ids"_a.noconvert());
+    nb::class_<FlatIndex, Index>(m, "FlatIndex")
+        .def(
+            "__init__",
+            [](FlatIndex* self, std::size_t dim, std::string_view metric, std::string_view dtype) {
+                new (self) FlatIndex(format_of(metric, dtype, dim));
+            },
+            "dim"_a, "metric"_a, "dtype"_a)
+        .def("add", &add<FlatIndex>, "rows"_a.noconvert(), "ids"_a.noconvert().none());
+    nb::class_<FanngIndex, Index>(m, "FanngIndex")
+        .def(
+            "__init__",
+            [](FanngIndex* self, std::size_t dim, std::string_view metric, std::string_view dtype,
+               std::uint32_t max_degree) {
+                new (self) FanngIndex(format_of(metric, dtype, dim), max_degree);
+            },
+            "dim"_a, "metric"_a, "dtype"_a, "max_degree"_a)
+        .def_prop_ro("built", &FanngIndex::built)
+        .def_prop_ro("distances_computed", &FanngIndex::distances_computed)
+        .def("add", &add<FanngIndex>, "rows"_a.noconvert(), "ids"_a.noconvert().none())
+        .def("build", &build, "threads"_a, "seed"_a, "success"_a, "progress"_a.none())
+        .def("search", &search, "queries"_a.noconvert(), "k"_a, "budget"_a, "threads"_a,
+             "distances"_a.noconvert(), "ids"_a.noconvert())
+        .def("state", &state)
+        .def("restore", &restore, "degrees"_a.noconvert(), "ends"_a.noconvert(), "start"_a,
+             "squared_bound"_a, "checked"_a);
+}
+
+}  // namespace bitgrove::bindings

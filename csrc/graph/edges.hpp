@@ -1,0 +1,53 @@
+// Edge lists of the two stages of a build. `of(v)` is sorted by (length, end), shortest first.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "key.hpp"
+
+namespace bitgrove::graph {
+
+// While traverse-add runs: any degree, each end with the length of its edge.
+struct GrowingEdges {
+    explicit GrowingEdges(std::size_t rows) : lists(rows) {}
+    std::span<const Ranked> of(Row v) const { return lists[v]; }
+
+    std::vector<std::vector<Ranked>> lists;
+};
+
+// The finished graph: at most `stride` edges a row, in one block.
+class Edges {
+  public:
+    explicit Edges(std::uint32_t stride = 0) : stride_(stride) {}
+
+    std::uint32_t stride() const { return stride_; }
+    std::size_t rows() const { return degrees_.size(); }
+    bool full(Row v) const { return degrees_[v] == stride_; }
+    std::span<const Row> of(Row v) const {
+        return {ends_.data() + static_cast<std::size_t>(v) * stride_, degrees_[v]};
+    }
+
+    // New rows have no edges.
+    void resize(std::size_t rows) {
+        degrees_.resize(rows);
+        ends_.resize(rows * stride_);
+    }
+
+    // `ends` holds at most `stride` rows or ranked rows, sorted.
+    template <typename End>
+    void assign(Row v, const std::vector<End>& ends) {
+        Row* place = ends_.data() + static_cast<std::size_t>(v) * stride_;
+        degrees_[v] = static_cast<std::uint32_t>(ends.size());
+        for (const End end : ends) *place++ = static_cast<Row>(end);
+    }
+
+  private:
+    std::uint32_t stride_;
+    std::vector<std::uint32_t> degrees_;
+    std::vector<Row> ends_;
+};
+
+}  // namespace bitgrove::graph

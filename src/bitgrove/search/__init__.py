@@ -1,0 +1,6 @@
+"""Nearest neighbours: the exact index, the FANNG graph, and the vote of neighbours."""
+
+from ._fanng import Fanng as Fanng
+from ._flat import Flat as Flat
+from ._vote import kernel_vote as kernel_vote
+from ._vote import median_bandwidth as median_bandwidth

@@ -1,0 +1,215 @@
+"""What the indexes share: rows, ids, the form of results, files."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core, files
+from ..interfaces import Neighbours, describe
+from ._layout import DTYPES, Layout, as_bytes, positive_int
+
+Native = TypeVar("Native", _core.FlatIndex, _core.FanngIndex)
+
+_VERSION = 1
+"""Of the layout that FORMAT.md beside this file specifies."""
+
+
+class RowIndex(ABC, Generic[Native]):
+    """Rows with ids, searched by one metric; made by its subclasses ``Flat`` and ``Fanng``."""
+
+    _type: str
+    _layout: Layout
+    _native: Native
+
+    @property
+    def dim(self) -> int:
+        """Elements of a row; bits for the dtype ``bits``."""
+        return self._layout.dim
+
+    @property
+    def metric(self) -> str:
+        """``l2``, ``ip``, ``cosine`` or ``hamming``."""
+        return self._layout.metric
+
+    @property
+    def dtype(self) -> str:
+        """What vectors and queries must be: ``float32``, ``float16``, ``uint8`` or ``bits``."""
+        return self._layout.dtype
+
+    @property
+    def vectors(self) -> npt.NDArray:
+        """The rows as they are held, a read-only view; for cosine, unit vectors in float32."""
+        return self._rows_from(*self._native.rows())[0]
+
+    @property
+    def ids(self) -> npt.NDArray[np.int64]:
+        """The id of every row, ``int64[n]``, a read-only view."""
+        return self._native.rows()[1]
+
+    def __len__(self) -> int:
+        return len(self._native)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(dim={self.dim}, metric={self.metric!r}, dtype={self.dtype!r}) "
+            f"with {len(self)} rows"
+        )
+
+    def add(self, vectors: npt.NDArray, ids: npt.NDArray[np.int64] | None = None) -> None:
+        """Append rows; all of them, or on an error none.
+
+        Args:
+            vectors: shape ``(n, dim)`` in the index's dtype; for bits ``uint8[n, ceil(dim / 8)]``
+                in ``np.packbits`` order.
+            ids: ``int64[n]``, unique and not negative; by default the running row numbers.
+
+        Raises:
+            TypeError: an array of another dtype or number of axes. Nothing is converted.
+            ValueError: rows of another length; NaN, infinity, or values so large that distances
+                overflow; a zero row for cosine; an id that is held already, named.
+        """
+        rows = self._layout.check("vectors", vectors)
+        if ids is not None:
+            if not isinstance(ids, np.ndarray) or ids.dtype != np.int64 or ids.ndim != 1:
+                raise TypeError(f"ids must be an int64 array of shape (n,), got {describe(ids)}")
+            if len(ids) != len(rows):
+                raise ValueError(f"{len(rows)} vectors need as many ids, got {len(ids)}")
+            ids = np.require(ids, requirements=["C", "A"])
+        self._native.add(as_bytes(self._layout.held("vectors", rows)), ids)
+
+    @abstractmethod
+    def search(
+        self, queries: npt.NDArray, k: int, *, budget: int | None = None, threads: int | None = None
+    ) -> Neighbours:
+        """Find the ``k`` nearest rows of every query."""
+
+    def arrays(self) -> dict[str, npt.NDArray]:
+        """The index as named arrays, read-only; FORMAT.md specifies them."""
+        return self._snapshot()[0]
+
+    def settings(self) -> dict[str, Any]:
+        """What the arrays do not say, as JSON values; FORMAT.md specifies them."""
+        return self._snapshot()[1]
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray], settings: Mapping[str, Any]) -> Self:
+        """The index that :meth:`arrays` and :meth:`settings` describe."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the index to one file, atomically; several threads may use it meanwhile."""
+        arrays, settings = self._snapshot()
+        files.write(path, arrays, settings, kind="index", version=_VERSION)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an index that :meth:`save` wrote; everything in it is checked.
+
+        Raises:
+            FileFormatError: a damaged file, or one of another kind or a newer version.
+            ValueError: an undamaged file whose content is no index of this class.
+            OSError: the file cannot be read.
+        """
+        arrays, settings = files.read(path, kind="index", version=_VERSION)
+        try:
+            return cls.from_arrays(arrays, settings)
+        except ValueError as error:
+            raise files.FileFormatError(f"{path}: {error}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_arrays, self._snapshot()
+
+    @abstractmethod
+    def _snapshot(self) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
+        """Arrays and settings of one moment."""
+
+    def _base_settings(self) -> dict[str, Any]:
+        layout = self._layout
+        return {
+            "type": self._type,
+            "dim": layout.dim,
+            "metric": layout.metric,
+            "dtype": layout.dtype,
+        }
+
+    def _rows_from(
+        self, data: npt.NDArray[np.uint8], ids: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray, npt.NDArray[np.int64]]:
+        return data.view(DTYPES[self._layout.held_dtype]), ids
+
+    def _restore_rows(self, arrays: Mapping[str, npt.NDArray]) -> None:
+        vectors = self._layout.check_held("vectors", arrays["vectors"])
+        ids = array_of("ids", arrays, np.int64)
+        if len(ids) != len(vectors):
+            raise ValueError(f"ids: expected one for each of {len(vectors)} rows, got {len(ids)}")
+        self._native.add(as_bytes(vectors), ids)
+
+    def _prepare(
+        self, queries: npt.NDArray, k: int, threads: int | None
+    ) -> tuple[npt.NDArray[np.uint8], int, Neighbours]:
+        """Checked queries as bytes, the number of threads, and room for the result."""
+        rows = self._layout.held("queries", self._layout.check("queries", queries))
+        k = positive_int("k", k)
+        threads = usable_threads(threads)
+        shape = (len(rows), k)
+        return (
+            as_bytes(rows),
+            threads,
+            Neighbours(np.empty(shape, np.float32), np.empty(shape, np.int64)),
+        )
+
+
+def usable_threads(threads: int | None) -> int:
+    """The number given, or that of the CPUs that this process may use."""
+    if threads is not None:
+        return positive_int("threads", threads)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def array_of(name: str, arrays: Mapping[str, npt.NDArray], dtype: type) -> npt.NDArray:
+    """The named one-dimensional array, aligned and C-contiguous.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    array = arrays[name]
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
+        raise ValueError(
+            f"{name} must be a {np.dtype(dtype)} array with one axis, got {describe(array)}"
+        )
+    return np.require(array, requirements=["C", "A"])
+
+
+def check_keys(what: str, expected: set[str], given: Mapping[str, Any]) -> None:
+    """Refuse a table whose keys are not exactly those expected.
+
+    Raises:
+        ValueError: naming the keys that are missing or not known.
+    """
+    missing, unknown = sorted(expected - set(given)), sorted(set(given) - expected, key=str)
+    if missing or unknown:
+        raise ValueError(f"{what}: missing {missing}, not known {unknown}")
+
+
+def layout_from(kind: str, settings: Mapping[str, Any]) -> Layout:
+    """The layout that settings describe, for an index of a given type.
+
+    Raises:
+        ValueError: they describe another type of index, or no layout.
+    """
+    if settings["type"] != kind:
+        raise ValueError(
+            f"settings: these are of an index of type {settings['type']!r}, not {kind!r}"
+        )
+    try:
+        return Layout(settings["dim"], settings["metric"], settings["dtype"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"settings: {error}") from None

@@ -1,0 +1,110 @@
+"""Classification by a Gaussian kernel on the nearest neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def kernel_vote(
+    distances: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    n_classes: int,
+    bandwidth: float,
+) -> npt.NDArray[np.float64]:
+    """Log-probability of every class, from the labels of the neighbours of every query.
+
+    ``P(c | x)`` is proportional to the sum of ``exp(-d_i / (2 bandwidth^2))`` over the neighbours
+    ``i`` of class ``c``, ``d_i`` being squared Euclidean distances. Sums run by logsumexp for each
+    class after subtracting the query's least distance, so that neighbours that are all far, or a
+    tiny bandwidth, give neither NaN nor a class of probability zero that has a neighbour.
+
+    Source: Meyer, Harwood and Drummond, "Nearest Neighbour Radial Basis Function Solvers for Deep
+    Neural Networks", arXiv 1705.09780, with all weights 1.
+
+    Args:
+        distances: squared l2 distances of shape ``(q, k)``, finite and not negative where a
+            label is given.
+        labels: ``int64[q, k]`` in ``0 .. n_classes``; -1 marks a missing neighbour.
+        n_classes: at least 1.
+        bandwidth: sigma, positive and finite, in the units of the (unsquared) distance.
+
+    Returns:
+        ``float64[q, n_classes]``; each row's exponentials sum to 1. A class without a neighbour
+        is at ``-inf``.
+
+    Raises:
+        ValueError: shapes differ, a label or distance is out of range, or a query has no neighbour.
+
+    >>> near = np.array([[0.0, 2.0, 2.0]], np.float32)
+    >>> np.exp(kernel_vote(near, np.array([[1, 0, 0]]), n_classes=3, bandwidth=1.0)).round(3)
+    array([[0.424, 0.576, 0.   ]])
+    """
+    wide = np.asarray(distances, np.float64)
+    labels = np.asarray(labels)
+    if wide.ndim != 2 or wide.shape != labels.shape:
+        raise ValueError(
+            f"distances and labels must have one shape (q, k), got {wide.shape} and {labels.shape}"
+        )
+    if n_classes < 1:
+        raise ValueError(f"n_classes must be at least 1, got {n_classes}")
+    if not (np.isfinite(bandwidth) and bandwidth > 0):
+        raise ValueError(f"bandwidth must be positive and finite, got {bandwidth}")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integers, got dtype={labels.dtype}")
+    if labels.size and not (labels.min() >= -1 and labels.max() < n_classes):
+        raise ValueError(
+            f"labels must be in -1 .. {n_classes}, got {labels.min()} to {labels.max()}"
+        )
+    present = labels >= 0
+    if not (np.isfinite(wide) & (wide >= 0))[present].all():
+        raise ValueError("distances of labelled neighbours must be finite and not negative")
+    if not present.any(1).all():
+        row = int(np.flatnonzero(~present.any(1))[0])
+        raise ValueError(f"query {row} has no labelled neighbour, so no class can be told")
+
+    nearest = np.where(present, wide, np.inf).min(1, initial=np.inf, keepdims=True)
+    query, place = np.nonzero(present)
+    cell = query, labels[query, place]
+    # The exponents relative to the nearest one; clipped so that squares of huge ratios stay finite.
+    ratio = np.minimum(np.sqrt((wide - nearest)[present]) / bandwidth, _LARGEST_RATIO)
+    exponent = -0.5 * ratio**2
+    peak = np.full((len(labels), n_classes), -np.inf)
+    np.maximum.at(peak, cell, exponent)
+    total = np.zeros_like(peak)
+    np.add.at(total, cell, np.exp(exponent - peak[cell]))
+    seen = total > 0
+    scores = np.full_like(peak, -np.inf)
+    scores[seen] = peak[seen] + np.log(total[seen])
+    best = scores.max(1, keepdims=True)
+    return scores - best - np.log(np.exp(scores - best).sum(1, keepdims=True))
+
+
+def median_bandwidth(distances: npt.NDArray[np.float32]) -> float:
+    """A bandwidth from neighbours: the median of their (unsquared) distances.
+
+    Robust to duplicates: if the median is 0, it is taken over the positive distances; if there are
+    none, the bandwidth is 1.
+
+    Args:
+        distances: squared l2 distances of any shape; infinite ones, of missing neighbours, are
+            left out. Leave out each point's distance to itself.
+
+    Raises:
+        ValueError: a distance is NaN or negative.
+
+    >>> median_bandwidth(np.array([[4.0, 9.0, 16.0, np.inf]], np.float32))
+    3.0
+    """
+    wide = np.asarray(distances, np.float64)
+    if np.isnan(wide).any() or (wide < 0).any():
+        raise ValueError("distances must not be NaN or negative")
+    roots = np.sqrt(wide[np.isfinite(wide)])
+    if roots.size and np.median(roots) > 0:
+        return float(np.median(roots))
+    roots = roots[roots > 0]
+    return float(np.median(roots)) if roots.size else 1.0
+
+
+_LARGEST_RATIO = 1e150
+"""Its square is finite in float64."""

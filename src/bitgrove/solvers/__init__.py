@@ -1,0 +1,7 @@
+"""Estimators in scikit-learn's form that answer from embeddings."""
+
+from .. import require
+
+require("sklearn", extra="train", needed_for="bitgrove.solvers")
+
+from ._nearest_kernel import NearestKernelClassifier as NearestKernelClassifier  # noqa: E402
