@@ -1,4 +1,5 @@
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -90,6 +91,35 @@ def test_small_birealnet_adds_up():
         4,
         4,
     )
+
+
+def test_birealnet18_has_the_published_size_and_work():
+    """33.51 Mbit, 1.676e9 binary and 1.373e8 real operations (without the head) at 224 pixels."""
+    widths = [64, 64, 128, 256, 512]
+    with torch.device("meta"):  # no numbers are needed
+        blocks = [
+            bnn.BiRealBlock(
+                before if i == 0 else after, after, stride=2 if before < after and i == 0 else 1
+            )
+            for before, after in pairwise(widths)
+            for i in range(4)
+        ]
+        model = nn.Sequential(
+            nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.MaxPool2d(3, 2, 1),
+            *blocks,
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(512, 1000),
+        )
+    got = bg.summary(model, (3, 224, 224))
+    assert got.binary_parameters == 10_985_472
+    assert got.real_parameters == 694_440 + 9_600
+    assert round(got.packed_bytes * 8 / 1e6, 2) == 33.51
+    assert round(got.binary_macs / 1e9, 3) == 1.676
+    assert round((got.real_macs - 512_000) / 1e8, 3) == 1.373
+    assert got.float32_bytes * 8 == 11_689_512 * 32
 
 
 def test_totals_are_the_sums_of_the_rows():
