@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -139,7 +140,10 @@ class Session:
         outputs = run_graph(
             self._network, self.artifact.graph, self.artifact.graph.outputs, x, self.threads
         )
-        return {number: array.reshape(len(x), -1) for number, array in outputs.items()}
+        return {
+            number: array.reshape(len(x), math.prod(array.shape[1:]))
+            for number, array in outputs.items()
+        }
 
     def _label(self, scores: npt.NDArray) -> str:
         best = int(scores.argmax())

@@ -1,0 +1,242 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bitgrove import runtime
+from bitgrove.runtime import Artifact, Graph, Node, Session
+
+from .conftest import pictures
+
+
+def test_a_saved_model_answers_as_before(artifact, model_path):
+    before = Session(artifact).predict(pictures(20))
+    after = runtime.load(model_path, threads=2).predict(pictures(20))
+    assert before == after
+    assert len({p.label for p in before}) > 1  # not vacuous
+
+
+def test_a_prediction_names_its_neighbours_in_order(artifact):
+    (prediction,) = Session(artifact).predict(pictures(1), k=7)
+    assert len(prediction.neighbours) == 7
+    distances = [near.distance for near in prediction.neighbours]
+    assert distances == sorted(distances)
+    assert 0 < prediction.confidence <= 1
+    assert all(near.name.startswith("ü/") for near in prediction.neighbours)
+
+
+def test_the_vote_is_the_kernel_sum_over_the_nearest(artifact):
+    """Oracle: the definition, over exact distances between unpacked codes."""
+    session, examples = Session(artifact), artifact.examples
+    x = session.preprocessing(pictures(9))
+    embeddings = session.embed(x)
+    codes = np.clip(np.rint((embeddings - examples.offset) / np.float32(examples.step)), 0, 255)
+    held = examples.index.vectors.astype(np.float64)
+    for code, prediction in zip(codes, session.classify(x), strict=True):
+        squared = ((held - code) ** 2).sum(1) * examples.step**2
+        nearest = np.lexsort((np.arange(len(held)), squared))[: examples.k]
+        weights = np.exp(-(squared[nearest] - squared.min()) / (2 * examples.bandwidth**2))
+        votes = np.bincount(examples.labels[nearest], weights, minlength=3)
+        assert prediction.label == examples.classes[votes.argmax()]
+        assert prediction.confidence == pytest.approx(votes.max() / votes.sum(), rel=1e-4)
+
+
+def test_without_examples_the_logits_decide(artifact):
+    artifact.examples = None
+    session = Session(artifact)
+    x = session.preprocessing(pictures(5))
+    logits = session.run(x)
+    for prediction, row in zip(session.classify(x), logits, strict=True):
+        assert prediction.label == f"class-{row.argmax()}"
+        assert prediction.neighbours == []
+        assert prediction.confidence == pytest.approx(
+            1 / np.exp(row.astype(float) - row.max()).sum(), rel=1e-5
+        )
+
+
+def test_a_taught_class_is_recognised_and_old_ones_stay(artifact, model_path):
+    session = runtime.load(model_path)
+    old = session.predict(pictures(30))
+    bright = [np.full((8, 8), 250 + i, np.uint8) for i in range(5)]
+    session.teach("bright", bright, [f"b{i}" for i in range(5)])
+    session.artifact.save(model_path)
+    again = runtime.load(model_path)
+    (answer,) = again.predict([np.full((8, 8), 249, np.uint8)])
+    assert answer.label == "bright"
+    assert answer.neighbours[0].name.startswith("b")
+    assert (
+        sum(a.label == b.label for a, b in zip(old, again.predict(pictures(30)), strict=True)) >= 28
+    )
+    assert again.artifact.examples.counts()["bright"] == 5
+    assert again.artifact.labels == ["class-0", "class-1", "class-2"]  # of the logits
+
+
+def test_teaching_a_known_class_adds_to_it(artifact):
+    session = Session(artifact)
+    before = artifact.examples.counts()["class-1"]
+    session.teach("class-1", pictures(4), list("abcd"))
+    assert artifact.examples.counts()["class-1"] == before + 4
+    assert len(artifact.examples.classes) == 3
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "\x1b[2J"])
+def test_a_class_name_that_cannot_be_shown_is_refused(artifact, name):
+    with pytest.raises(ValueError, match="class name"):
+        Session(artifact).teach(name, pictures(1), ["x"])
+
+
+def test_teaching_with_an_unreadable_picture_learns_nothing(artifact, tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG")
+    session = Session(artifact)
+    with pytest.raises(runtime.ImageError, match=r"bad\.png"):
+        session.teach("new", [tmp_path / "good.png", tmp_path / "bad.png"], ["a", "b"])
+    assert len(artifact.examples) == 60
+    assert "new" not in artifact.examples.classes
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.zeros((1, 1, 8, 8)), TypeError, "float32"),
+        (np.zeros((1, 3, 8, 8), np.float32), ValueError, r"shape \(n, \(1, 8, 8\)\)"),
+        (np.full((1, 1, 8, 8), np.nan, np.float32), ValueError, "NaN"),
+    ],
+)
+def test_wrong_tensors_are_refused(artifact, x, error, message):
+    with pytest.raises(error, match=message):
+        Session(artifact).run(x)
+
+
+def test_no_images_give_no_answers(artifact):
+    assert Session(artifact).predict([]) == []
+    assert Session(artifact).run(np.zeros((0, 1, 8, 8), np.float32)).shape == (0, 3)
+
+
+def test_concurrent_calls_of_one_session_agree(artifact):
+    session = Session(artifact, threads=2)
+    x = session.preprocessing(pictures(40))
+    expected = session.run(x)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(session.run, [x] * 12):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_every_simd_level_gives_the_same_bits(simd_level, artifact):
+    x = Session(artifact).preprocessing(pictures(10))
+    graph = artifact.graph
+    outputs = runtime.run_graph(graph.build([2]), graph, [2], x, 1)[2]
+    threshold = graph.nodes[1].tensors["threshold"]
+    stem = runtime.run_graph(graph.build([1]), graph, [1], x, 1)[1]
+    np.testing.assert_array_equal(
+        outputs, np.where(stem >= threshold[:, None, None], 1.0, -1.0).astype(np.float32)
+    )
+
+
+def test_threads_below_one_are_refused(model_path):
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        runtime.load(model_path, threads=0)
+
+
+def test_a_model_without_preprocessing_says_so(artifact):
+    artifact.preprocessing = None
+    with pytest.raises(ValueError, match="without preprocessing"):
+        Session(artifact).predict(pictures(1))
+
+
+def test_preprocessing_of_another_size_is_refused(artifact):
+    with pytest.raises(ValueError, match="makes 1x9x9, the network takes 1x8x8"):
+        Artifact(artifact.graph, preprocessing=runtime.Preprocessing(9, 9, 1, (0.0,), (1.0,)))
+
+
+def conv(**changes):
+    attributes = {
+        "stride": [1, 1],
+        "padding": [0, 0],
+        "dilation": [1, 1],
+        "groups": 1,
+        "pad_value": 0,
+    }
+    return attributes | changes
+
+
+NAN = {"weight": np.full((1, 1, 1, 1), np.nan, np.float32)}
+FLAT = {"weight": np.zeros((2, 3), np.float32)}
+SLOPE = {"slope": np.zeros(7, np.float32)}
+WEIGHT = {"weight": np.zeros((2, 3, 3, 1), np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (Node("warp", "n", (0,)), "unknown operator"),
+        (Node("add", "n", (0,)), "needs 2 inputs"),
+        (Node("relu", "n", (1,)), "earlier values"),
+        (Node("relu", "n", (-1,)), "earlier values"),
+        (Node("relu", "n", (0,), {"x": 1}), "needs the attributes"),
+        (Node("conv2d", "n", (0,), conv(stride=[0, 1]), WEIGHT), "stride"),
+        (Node("conv2d", "n", (0,), conv(stride=[1.5, 1]), WEIGHT), "cannot be"),
+        (Node("conv2d", "n", (0,), conv(padding=[2**70, 0]), WEIGHT), "cannot be"),
+        (Node("conv2d", "n", (0,), conv(padding=[2**24, 0]), WEIGHT), "padding must be"),
+        (Node("conv2d", "n", (0,), conv(groups=0), WEIGHT), "groups"),
+        (Node("conv2d", "n", (0,), conv(groups=3), WEIGHT), "groups"),
+        (Node("conv2d", "n", (0,), conv(dilation=[4, 4]), WEIGHT), "does not fit"),
+        (Node("conv2d", "n", (0,), conv(pad_value=2), WEIGHT), "cannot be"),
+        (Node("conv2d", "n", (0,), conv(), {}), "lacks the tensors"),
+        (Node("conv2d", "n", (0,), conv(), WEIGHT | {"x": WEIGHT["weight"]}), "unknown"),
+        (
+            Node("conv2d", "n", (0,), conv(), {"weight": np.zeros((2, 3, 3, 2), np.float32)}),
+            "weight must have shape",
+        ),
+        (Node("conv2d", "n", (0,), conv(), FLAT), "dimensions"),
+        (
+            Node(
+                "conv2d", "n", (0,), conv(), {"weight": np.full((1, 1, 1, 1), np.nan, np.float32)}
+            ),
+            "NaN",
+        ),
+        (
+            Node("binary_conv2d", "n", (0,), conv(), {"weight": np.zeros((2, 3, 3, 1), np.uint8)}),
+            "put a sign before it",
+        ),
+        (Node("sign", "n", (0,), {"groups": 2}), "groups must divide"),
+        (
+            Node("prelu", "n", (0,), {}, {"slope": np.zeros(7, np.float32)}),
+            "one number per channel",
+        ),
+        (
+            Node("max_pool2d", "n", (0,), {"kernel": [2, 2], "stride": [1, 1], "padding": [2, 2]}),
+            "at most half",
+        ),
+    ],
+)
+def test_a_node_that_makes_no_sense_is_refused(node, message):
+    def build():
+        Graph((1, 8, 8), (node,), 1, 1).build([1])
+
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_a_value_past_the_limits_is_refused_before_memory_is_taken():
+    nodes = [Node("conv2d", "stem", (0,), conv(padding=[30_000, 30_000]), WEIGHT)]
+    with pytest.raises(ValueError, match="would need"):
+        Graph((1, 8, 8), tuple(nodes), 1, 1).build([1])
+
+
+def test_the_arena_is_shared_by_values_that_are_dead():
+    nodes = tuple(Node("relu", f"n{i}", (i,)) for i in range(50))
+    network = Graph((64, 32, 32), nodes, 50, 50).build([50])
+    assert network.arena_bytes <= 3 * 64 * 32 * 32 * 4
+
+
+def test_the_runtime_imports_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys, bitgrove.runtime;"
+        "bad = {'torch', 'sklearn', 'scipy', 'lightning'} & sys.modules.keys();"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
