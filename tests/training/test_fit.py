@@ -103,6 +103,50 @@ def test_training_learns_and_tells_what_it_did(run, validation):
     assert not any(module.training for module in model.modules())
 
 
+class WorseLater(nn.Module):
+    """Turns its answers round in validation from the third epoch on."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.validations = inner, 0
+
+    def forward(self, x):
+        self.validations += not self.training
+        return self.inner(x) * (1 if self.training or self.validations < 3 else -1)
+
+
+def test_the_model_is_left_with_the_best_weights_and_not_the_last(run):
+    config = TrainingConfig(epochs=15, batch_size=16, learning_rate=0.02)
+    model, result = run(WorseLater(network()), config=config)
+    assert result.best.epoch < 3
+    best = torch.load(result.best_checkpoint, weights_only=True)["state_dict"]
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, best[f"model.{name}"])
+    last = last_state(result)["state_dict"]
+    assert not torch.equal(best["model.inner.0.weight"], last["model.inner.0.weight"])
+
+
+class Watching(nn.Module):
+    """Notes the images that it is trained on."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.seen = inner, []
+
+    def forward(self, x):
+        if self.training:
+            self.seen.append(x.clone())
+        return self.inner(x)
+
+
+def test_every_epoch_has_its_own_order(run):
+    model, _ = run(Watching(network()), config=TrainingConfig(epochs=3, batch_size=50, shift=0))
+    first, second, third = (batch.flatten(1) for batch in model.seen)
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, third)
+    assert torch.equal(first.sort(0).values, second.sort(0).values)
+
+
 def test_validation_figures_are_the_definition(run, validation):
     model, result = run()
     load_weights(model, result.last_checkpoint)
