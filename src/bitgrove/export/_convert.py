@@ -102,11 +102,20 @@ def avg_pool2d(emit: Emitter, name: str, module: nn.AvgPool2d, value: int) -> in
     return emit.add("avg_pool2d", name, value, attributes=attributes)
 
 
-def adaptive_avg_pool2d(emit: Emitter, name: str, module: nn.AdaptiveAvgPool2d, value: int) -> int:
-    """Global average pooling."""
-    if module.output_size not in (1, (1, 1)):
-        raise ValueError(f"only output size 1 can be packed, got {module.output_size}")
-    return emit.add("global_avg_pool", name, value)
+def adaptive_avg_pool2d(
+    emit: Emitter, name: str, module: nn.AdaptiveAvgPool2d, value: int, size: tuple[int, int]
+) -> int:
+    """Average pooling to a grid of cells that divides the input's ``size``."""
+    asked = module.output_size
+    rows, columns = asked if isinstance(asked, tuple) else (asked, asked)
+    grid = [rows or size[0], columns or size[1]]  # None keeps the input's size
+    if grid == [1, 1]:
+        return emit.add("global_avg_pool", name, value)
+    if size[0] % grid[0] or size[1] % grid[1]:
+        raise ValueError(f"a grid of {grid} cells must divide the input of {list(size)} pixels")
+    cell = [size[0] // grid[0], size[1] // grid[1]]
+    attributes = {"kernel": cell, "stride": cell, "padding": [0, 0], "count_padding": True}
+    return emit.add("avg_pool2d", name, value, attributes=attributes)
 
 
 def hardtanh(emit: Emitter, name: str, module: nn.Hardtanh, value: int) -> int:
@@ -131,15 +140,14 @@ CONVERTERS: dict[type[nn.Module], Converter] = {
     nn.Linear: linear,
     nn.MaxPool2d: max_pool2d,
     nn.AvgPool2d: avg_pool2d,
-    nn.AdaptiveAvgPool2d: adaptive_avg_pool2d,
     nn.ReLU: relu,
     nn.Hardtanh: hardtanh,
     nn.Identity: nothing,
     nn.Dropout: nothing,
     nn.Dropout2d: nothing,
 }
-"""Modules of one input and one output. Batch norms, PReLU, flattening and the binary layers need
-to know their surroundings; ``_pack`` sees to them."""
+"""Modules of one input and one output. Batch norms, PReLU, flattening, adaptive pooling and the
+binary layers need to know their surroundings; ``_pack`` sees to them."""
 
 
 _POINT = {

@@ -13,7 +13,7 @@ from torch.fx.proxy import TraceError
 
 from ..nn import BinaryConv2d, BinaryLinear
 from ..runtime import Artifact, Graph, Preprocessing
-from ._convert import CONVERTERS, binary_conv2d, binary_linear
+from ._convert import CONVERTERS, adaptive_avg_pool2d, binary_conv2d, binary_linear
 from ._emitter import Emitter, Folded
 
 
@@ -162,6 +162,9 @@ class _Walk:
         if isinstance(module, nn.PReLU):
             slope = module.weight.detach().expand(self._shape(source)[1])
             return self.emit.add("prelu", name, self._real(source), slope=slope)
+        if isinstance(module, nn.AdaptiveAvgPool2d):
+            size = (self._shape(source)[2], self._shape(source)[3])
+            return adaptive_avg_pool2d(self.emit, name, module, self._real(source), size)
         if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1):
             return self._flatten(node, name)
         if isinstance(module, nn.Linear):
@@ -225,6 +228,7 @@ def _first_axis(node: fx.Node) -> object:
 def _unknown() -> str:
     known = [kind.__name__ for kind in CONVERTERS]
     known += ["BinaryConv2d", "BinaryLinear", "BatchNorm1d", "BatchNorm2d", "PReLU", "Flatten"]
+    known += ["AdaptiveAvgPool2d"]
     return f"this operator has no packed form; those that have: {', '.join(known)}, +, relu"
 
 

@@ -1,0 +1,50 @@
+# The names that a person types and that CI runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.hpp')
+
+.PHONY: demo test check install format bench wheel sanitize clean
+
+demo: $(STAMP)  ## train on digits 0-7, pack, teach 8 and 9, write runs/digits/report.html
+	$(BIN)/bitgrove reproduce digits --out runs/digits --overwrite
+
+test: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)  ## format, lint, types, layers, and that the generated stub is up to date
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m nanobind.stubgen -q -m bitgrove._core -o $(VENV)/_core.pyi
+	diff src/bitgrove/_core.pyi $(VENV)/_core.pyi
+
+install: $(STAMP)  ## .venv with everything in it
+
+# Made anew when the build, the pins or the C++ change; Python sources are used in place.
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,dev]'
+	touch $(STAMP)
+
+format: $(STAMP)  ## rewrite the sources in the project's format
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(SOURCES)
+	$(BIN)/python -m nanobind.stubgen -q -m bitgrove._core -o src/bitgrove/_core.pyi
+
+wheel: $(STAMP)  ## dist/*.whl
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+
+sanitize:  ## the C++ tests under address, undefined-behaviour and thread sanitizers
+	for kind in address,undefined thread; do \
+	  cmake -S . -B build/$$kind -DBITGROVE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	    -DCMAKE_CXX_FLAGS="-fsanitize=$$kind -fno-sanitize-recover=all" && \
+	  cmake --build build/$$kind -j && build/$$kind/bitgrove_tests || exit 1; \
+	done
+
+clean:
+	rm -rf build dist $(VENV)
