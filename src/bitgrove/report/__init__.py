@@ -7,3 +7,4 @@ from ._record import Query as Query
 from ._record import Record as Record
 from ._record import Size as Size
 from ._record import Teaching as Teaching
+from ._write import write as write

@@ -79,8 +79,8 @@ class Latency:
 
     @property
     def speedup(self) -> float:
-        """Ratio of the medians: how many times faster the packed model is."""
-        return self.torch[1] / self.packed[1]
+        """Ratio of the medians: how many times faster the packed model is; NaN if it took 0 ms."""
+        return self.torch[1] / self.packed[1] if self.packed[1] else float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Teaching:
     examples: int
     """Of each class."""
     before: tuple[Accuracy, ...]
-    """On old and new classes, before teaching."""
+    """On old and on new classes, in this order, before teaching; more may follow."""
     after: tuple[Accuracy, ...]
     """The same images, after teaching."""
 
@@ -113,6 +113,7 @@ class Record:
     best_epoch: int
     """The epoch that validation chose."""
     accuracy: tuple[Accuracy, ...]
+    """The first of the model named by ``confusion_of``, or else the very first, heads the page."""
     confusion_classes: tuple[str, ...]
     confusion: npt.NDArray[np.int64]
     """``[truth, answer]``, of test images."""
