@@ -48,6 +48,7 @@ def test_shapes_follow_the_options(options, size, embedding):
     assert model.embed(x).shape == (2, embedding)
     assert model.embedding_dim == embedding
     assert model(x).shape == (2, 5)
+    assert model.stem(x).shape[2] == size // options.get("stem_stride", 1)
     torch.testing.assert_close(model(x), model.head(model.embed(x)))
     convolutions = [m for m in model.modules() if isinstance(m, bnn.BinaryConv2d)]
     assert len(convolutions) == sum(options.get("blocks", (2, 2)))
