@@ -1,7 +1,9 @@
 import json
+import logging
 import random
 import signal
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -397,6 +399,13 @@ def test_nothing_is_printed_or_left_lying_about(run, tmp_path, capfd, monkeypatc
     assert capfd.readouterr() == ("", "")
     files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert files == {"run/metrics.jsonl", "run/checkpoints/best.ckpt", "run/checkpoints/last.ckpt"}
+
+
+def test_the_filters_of_warnings_and_the_levels_of_logging_are_restored(run):
+    logger = logging.getLogger("lightning.pytorch")
+    before = list(warnings.filters), logger.level
+    run()
+    assert (list(warnings.filters), logger.level) == before
 
 
 def test_without_a_terminal_there_is_one_line_per_epoch(run, capfd):
