@@ -84,7 +84,7 @@ def record() -> Record:
         confusion_classes=tuple("0123456789"),
         confusion=confusion(10),
         confusion_of="binary, by neighbours",
-        queries=(query("3", "3"), query("8", "1")),
+        queries=(query("3", "3"), query("8", "1"), query("5", "5")),
         size=Size(network=31_244, examples=14_680, total=46_213, float32=452_108),
         latency=Latency(
             packed=(0.402, 0.4211, 0.455), torch=(1.212, 1.314, 1.618), runs=200, threads=1

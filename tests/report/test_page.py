@@ -144,7 +144,7 @@ def test_ids_are_unique_and_labels_point_at_them(odd, tmp_path):
 def test_pictures_and_charts_say_what_they_show(record, tmp_path):
     source = report.write(record, tmp_path).read_text("utf-8")
     images = re.findall(r"<img [^>]*>", source)
-    assert len(images) == 6  # two queries, two of three neighbours each
+    assert len(images) == 9  # three queries, two of three neighbours each
     assert all(re.search(r'alt="\w', image) for image in images)
     assert all(re.search(r'width="\d+" height="\d+"', image) for image in images)
     for chart in re.findall(r"<svg [^>]*>", source):
@@ -162,9 +162,9 @@ def test_hostile_names_stay_text(record, tmp_path):
 
 def test_wrong_answers_are_marked_in_words(record, tmp_path):
     text = page(record, tmp_path).text
-    assert "2 test images, 1 of them answered wrongly" in text
+    assert "3 test images, 1 of them answered wrongly" in text
     assert len(re.findall("✗ wrong", text)) == 1
-    assert len(re.findall("✓ right", text)) == 1
+    assert len(re.findall("✓ right", text)) == 2
 
 
 def test_headline_is_the_accuracy_of_the_model_whose_confusion_is_shown(record, tmp_path):
