@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -105,17 +106,30 @@ def avg_pool2d(emit: Emitter, name: str, module: nn.AvgPool2d, value: int) -> in
 def adaptive_avg_pool2d(
     emit: Emitter, name: str, module: nn.AdaptiveAvgPool2d, value: int, size: tuple[int, int]
 ) -> int:
-    """Average pooling to a grid of cells that divides the input's ``size``."""
+    """Average pooling of an input of ``size`` pixels to a grid of cells."""
     asked = module.output_size
     rows, columns = asked if isinstance(asked, tuple) else (asked, asked)
     grid = [rows or size[0], columns or size[1]]  # None keeps the input's size
     if grid == [1, 1]:
         return emit.add("global_avg_pool", name, value)
-    if size[0] % grid[0] or size[1] % grid[1]:
-        raise ValueError(f"a grid of {grid} cells must divide the input of {list(size)} pixels")
-    cell = [size[0] // grid[0], size[1] // grid[1]]
-    attributes = {"kernel": cell, "stride": cell, "padding": [0, 0], "count_padding": True}
+    cells = [_regular_cells(whole, parts) for whole, parts in zip(size, grid, strict=True)]
+    attributes = {
+        "kernel": [kernel for kernel, _ in cells],
+        "stride": [stride for _, stride in cells],
+        "padding": [0, 0],
+        "count_padding": True,
+    }
     return emit.add("avg_pool2d", name, value, attributes=attributes)
+
+
+def _regular_cells(whole: int, parts: int) -> tuple[int, int]:
+    """Length and distance of torch's adaptive cells, which may overlap, if they are all alike."""
+    starts = [i * whole // parts for i in range(parts)]
+    lengths = {-(-(i + 1) * whole // parts) - start for i, start in enumerate(starts)}
+    strides = {after - before for before, after in itertools.pairwise(starts)} or {1}
+    if len(lengths) > 1 or len(strides) > 1:
+        raise ValueError(f"{whole} pixels cannot be divided into {parts} cells of one size")
+    return lengths.pop(), strides.pop()
 
 
 def hardtanh(emit: Emitter, name: str, module: nn.Hardtanh, value: int) -> int:

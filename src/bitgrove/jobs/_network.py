@@ -9,10 +9,11 @@ def network_for(side: int, channels: int, classes: int, *, width: int) -> dict[s
     """Options of ``models.create("birealnet_small", …)`` for square pictures.
 
     The stem halves pictures of 28 pixels and more, and a third stage is added from 48 pixels on, so
-    that the last stage always sees 4 to 8 positions a side.
+    that the last stage always sees 4 to 8 positions a side. The embedding keeps 2 x 2 of them:
+    where things are helps to tell classes apart that the network was not trained on.
 
-    >>> network_for(28, 1, 10, width=32)
-    {'in_channels': 1, 'num_classes': 10, 'width': 32, 'blocks': (2, 2), 'stem_stride': 2}
+    >>> network_for(28, 1, 10, width=32)["stem_stride"], network_for(64, 3, 10, width=32)["blocks"]
+    (2, (2, 2, 2))
     """
     return {
         "in_channels": channels,
@@ -20,4 +21,5 @@ def network_for(side: int, channels: int, classes: int, *, width: int) -> dict[s
         "width": width,
         "blocks": (2, 2, 2) if side >= 48 else (2, 2),
         "stem_stride": 2 if side >= 28 else 1,
+        "grid": 2,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +15,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 _SIDE_LIMIT = 4096
 """Pixels: the largest input side that a file may ask for."""
+
+_PIXEL_LIMIT = 89_478_485
+"""Pixels of a picture file, above which Pillow too suspects an attack on the memory."""
+
+_TOO_LARGE = "more pixels than is sane; refused"
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray
 
@@ -101,10 +105,7 @@ class Preprocessing:
         """
         name = str(source) if isinstance(source, str | os.PathLike) else type(source).__name__
         try:
-            with warnings.catch_warnings():
-                # Pillow only warns of a picture that would fill the memory; refuse it.
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                return self._fit(_upright(_open(source)))
+            return self._fit(_upright(_open(source, max(self.height, self.width))))
         except ImageError:
             raise
         except UnidentifiedImageError:
@@ -112,7 +113,7 @@ class Preprocessing:
         except FileNotFoundError:
             raise ImageError(f"{name}: no such file") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise ImageError(f"{name}: more pixels than is sane; refused") from None
+            raise ImageError(f"{name}: {_TOO_LARGE}") from None
         except Exception as error:  # decoders raise whatever their format makes them raise
             raise ImageError(f"{name}: damaged picture ({error})") from None
 
@@ -163,7 +164,8 @@ class Preprocessing:
         return np.asarray(image, np.uint8).reshape(self.height, self.width, self.channels)
 
 
-def _open(source: ImageSource) -> Image.Image:
+def _open(source: ImageSource, side: int) -> Image.Image:
+    """A decoded picture; a JPEG may come smaller, but at least twice ``side``."""
     if isinstance(source, Image.Image):
         return source
     if isinstance(source, np.ndarray):
@@ -176,10 +178,14 @@ def _open(source: ImageSource) -> Image.Image:
         raise ImageError(
             f"pixels must have shape (h, w), (h, w, 1) or (h, w, 3), got {source.shape}"
         )
+    where = "bytes" if isinstance(source, bytes) else str(source)
     content = source if isinstance(source, bytes) else Path(source).read_bytes()
     if not content:
-        raise ImageError(f"{'bytes' if isinstance(source, bytes) else source}: the file is empty")
+        raise ImageError(f"{where}: the file is empty")
     image = Image.open(io.BytesIO(content))
+    if image.width * image.height > _PIXEL_LIMIT:
+        raise ImageError(f"{where}: {_TOO_LARGE}")
+    image.draft(None, (2 * side, 2 * side))
     image.load()
     return image
 
