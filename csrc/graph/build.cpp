@@ -148,6 +148,7 @@ Graph build_graph(const Rows& rows, std::uint32_t max_degree, const BuildOptions
         traverse(growing, vertices, graph.pairs(rows), options, tick);
         refine(graph, rows, growing, vertices, options, tick);
     }
+    graph.edges.count_arrivals();
     repair_all(graph, rows, options.threads, tick);
     return graph;
 }

@@ -34,11 +34,27 @@ class Edges {
     void resize(std::size_t rows) {
         degrees_.resize(rows);
         ends_.resize(rows * stride_);
+        if (counting_) arrivals_.resize(rows);
     }
+
+    // Counts the edges that end at each row, and keeps the counts true from now on. Until then
+    // lists may be assigned by several threads.
+    void count_arrivals() {
+        counting_ = true;
+        arrivals_.assign(rows(), 0);
+        for (std::size_t v = 0; v < rows(); ++v) {
+            for (const Row end : of(static_cast<Row>(v))) ++arrivals_[end];
+        }
+    }
+    std::uint32_t arrivals(Row v) const { return arrivals_[v]; }
 
     // `ends` holds at most `stride` rows or ranked rows, sorted.
     template <typename End>
     void assign(Row v, const std::vector<End>& ends) {
+        if (counting_) {
+            for (const Row end : of(v)) --arrivals_[end];
+            for (const End end : ends) ++arrivals_[static_cast<Row>(end)];
+        }
         Row* place = ends_.data() + static_cast<std::size_t>(v) * stride_;
         degrees_[v] = static_cast<std::uint32_t>(ends.size());
         for (const End end : ends) *place++ = static_cast<Row>(end);
@@ -48,6 +64,8 @@ class Edges {
     std::uint32_t stride_;
     std::vector<std::uint32_t> degrees_;
     std::vector<Row> ends_;
+    std::vector<std::uint32_t> arrivals_;
+    bool counting_ = false;
 };
 
 }  // namespace bitgrove::graph

@@ -51,18 +51,19 @@ inline std::size_t kept_degree(std::uint32_t max_degree) {
 // Adds the row after the last one of the graph. Rows that lost an edge are appended to `suspects`.
 void insert_row(Graph& graph, const Rows& rows, Walk& walk, std::vector<Row>& suspects);
 
-// Adds the edge (u, v) in its place. A full list makes room: it drops the edges that the new one
-// occludes, else its longest; their ends are appended to `dropped`. Unless forced, nothing happens
-// if a shorter edge occludes the new one, or if it would be the longest of a full list. The edge
-// must be new.
+// Adds the new edge (u, v) in its place. If the list is full it makes room, and the ends that it
+// drops are appended to `dropped`. A forced edge drops the end at which most other edges arrive.
+// One that is not forced drops the edges that it occludes, else the longest; it is not added at all
+// if a shorter edge occludes it, or if it would itself be the longest of a full list.
 void link(Graph& graph, const Pairs& key, Row u, Row v, bool forced, std::vector<Row>& dropped);
 
 // Searches for every suspect as a query would, and links those that are not found from the nearest
 // row that is; repeats until all are found. Then every vertex can be reached from the start.
-void repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
+// Returns whether all were found at once, so that nothing changed.
+bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
             const Tick& tick);
 
-// `repair` for all rows.
+// `repair` for all rows, until nothing changes.
 void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick);
 
 // Vertices that can be reached from the start, as flags.

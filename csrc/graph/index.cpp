@@ -97,8 +97,9 @@ void FanngIndex::add(const std::uint8_t* rows, std::size_t count, const std::int
     Walk walk;
     std::vector<Row> suspects;
     while (graph_->twins.size() < rows_.size()) insert_row(*graph_, rows_, walk, suspects);
-    // Many new rows can lead walks for old ones astray: then all are checked.
-    if (rows_.size() - graph_->checked > graph_->checked / 10) {
+    // New rows can lead walks for old ones astray, so all are checked whenever there are a
+    // hundredth more: about one millisecond for each new row, whatever the size.
+    if (rows_.size() - graph_->checked > graph_->checked / 100) {
         repair_all(*graph_, rows_, 1, nullptr);
     } else {
         repair(*graph_, rows_, std::move(suspects), 1, nullptr);

@@ -31,7 +31,7 @@ void parallel_blocks(std::size_t n, std::size_t block, std::size_t threads, cons
                 const std::size_t b = next.fetch_add(1, std::memory_order_relaxed);
                 if (b >= blocks) break;
                 work(b * block, std::min(n, (b + 1) * block), worker);
-                if (worker == 0 && tick) tick(std::min(n, (b + 1) * block), n, stage);
+                if (worker == 0 && tick && b + 1 < blocks) tick((b + 1) * block, n, stage);
             }
         } catch (...) {
             stop = true;
@@ -50,6 +50,7 @@ void parallel_blocks(std::size_t n, std::size_t block, std::size_t threads, cons
         run(0);
     }
     if (error) std::rethrow_exception(error);
+    if (tick) tick(n, n, stage);
 }
 
 }  // namespace bitgrove::graph

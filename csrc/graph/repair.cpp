@@ -8,6 +8,7 @@
 namespace bitgrove::graph {
 namespace {
 
+constexpr std::size_t kPasses = 16;  // over all rows, until each is found with the links of all
 constexpr std::size_t kRounds = 16;  // of linking; far more than has been seen to be needed
 constexpr std::size_t kNear = 64;    // rows that may take the link to one that was not found
 
@@ -73,14 +74,19 @@ void link(Graph& graph, const Pairs& key, Row u, Row v, bool forced, std::vector
         }
         if (graph.edges.full(u) && place == list.end()) return;
     }
-    const auto drop = [&](std::vector<Ranked>::iterator first) {
-        for (auto it = first; it != list.end(); ++it) dropped.push_back(row_of(*it));
-        list.erase(first, list.end());
-    };
-    if (graph.edges.full(u)) {
-        const auto kept = std::stable_partition(
+    if (graph.edges.full(u) && forced) {
+        const auto easier = [&](Ranked a, Ranked b) {
+            return graph.edges.arrivals(row_of(a)) < graph.edges.arrivals(row_of(b));
+        };
+        const auto spare = std::max_element(list.begin(), list.end(), easier);
+        dropped.push_back(row_of(*spare));
+        list.erase(spare);
+    } else if (graph.edges.full(u)) {
+        auto kept = std::stable_partition(
             place, list.end(), [&](Ranked longer) { return !occludes(u, v, longer, key); });
-        drop(kept == list.end() ? list.end() - 1 : kept);
+        if (kept == list.end()) --kept;
+        for (auto it = kept; it != list.end(); ++it) dropped.push_back(row_of(*it));
+        list.erase(kept, list.end());
     }
     list.insert(std::upper_bound(list.begin(), list.end(), edge), edge);
     graph.edges.assign(u, list);
@@ -112,9 +118,10 @@ void insert_row(Graph& graph, const Rows& rows, Walk& walk, std::vector<Row>& su
     suspects.push_back(x);
 }
 
-void repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
+bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
             const Tick& tick) {
-    if (graph.start == kNoRow) return;
+    if (graph.start == kNoRow) return true;
+    bool all_were_found = true;
     const Pairs key = graph.pairs(rows);
     struct Scratch {
         Walk walk;
@@ -154,10 +161,12 @@ void repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size
             const Row u = row_of(best == near[i].end() ? near[i].front() : *best);
             link(graph, key, u, suspects[i], true, again);
             again.push_back(suspects[i]);
+            all_were_found = false;
         }
         suspects = std::move(again);
     }
     if (!suspects.empty()) connect_all(graph, rows);
+    return all_were_found;
 }
 
 void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick) {
@@ -165,7 +174,10 @@ void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick&
     for (std::size_t row = 0; row < graph.twins.size(); ++row) {
         if (graph.twins.is_vertex(static_cast<Row>(row))) all.push_back(static_cast<Row>(row));
     }
-    repair(graph, rows, std::move(all), threads, tick);
+    // A link that leads to one row may lead the walk to another astray.
+    for (std::size_t pass = 0; pass < kPasses; ++pass) {
+        if (repair(graph, rows, all, threads, tick)) break;
+    }
     graph.checked = graph.twins.size();
 }
 

@@ -44,6 +44,7 @@ Graph restore_graph(const Rows& rows, std::uint32_t max_degree, const std::uint3
     }
     if (n == 0) {
         if (start != -1) refuse("settings: start must be -1 for an index without rows");
+        graph.edges.count_arrivals();
         return graph;
     }
     if (start < 0 || start >= static_cast<std::int64_t>(n) ||
@@ -72,6 +73,7 @@ Graph restore_graph(const Rows& rows, std::uint32_t max_degree, const std::uint3
         }
         graph.edges.assign(static_cast<Row>(row), list);
     }
+    graph.edges.count_arrivals();
     const std::vector<bool> reached = reachable(graph);
     for (std::size_t row = 0; row < n; ++row) {
         if (!reached[row] && graph.twins.is_vertex(static_cast<Row>(row))) {

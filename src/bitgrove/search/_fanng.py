@@ -14,6 +14,7 @@ from ._index import (
     RowIndex,
     array_of,
     check_keys,
+    check_type,
     layout_from,
     usable_threads,
 )
@@ -148,14 +149,15 @@ class Fanng(RowIndex[_core.FanngIndex]):
         Raises:
             ValueError: naming the array or setting at fault.
         """
-        built = settings.get("built") if isinstance(settings, Mapping) else None
+        check_type(cls._type, settings)
+        built = settings.get("built")
         if type(built) is not bool:
             raise ValueError(f"settings: built must be true or false, got {built!r}")
         check_keys("settings", _SETTINGS | (_GRAPH_SETTINGS if built else set()), settings)
         check_keys(
             "arrays", {"vectors", "ids"} | ({"degrees", "neighbours"} if built else set()), arrays
         )
-        layout = layout_from(cls._type, settings)
+        layout = layout_from(settings)
         try:
             index = cls(layout.dim, layout.metric, layout.dtype, max_degree=settings["max_degree"])
         except TypeError as error:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .. import _core
 from ..interfaces import Neighbours
-from ._index import RowIndex, check_keys, layout_from
+from ._index import RowIndex, check_keys, check_type, layout_from
 from ._layout import Layout
 
 
@@ -71,9 +71,10 @@ class Flat(RowIndex[_core.FlatIndex]):
         Raises:
             ValueError: naming the array or setting at fault.
         """
+        check_type(cls._type, settings)
         check_keys("settings", {"type", "dim", "metric", "dtype"}, settings)
         check_keys("arrays", {"vectors", "ids"}, arrays)
-        layout = layout_from(cls._type, settings)
+        layout = layout_from(settings)
         index = cls(layout.dim, layout.metric, layout.dtype)
         index._restore_rows(arrays)
         return index

@@ -199,16 +199,25 @@ def check_keys(what: str, expected: set[str], given: Mapping[str, Any]) -> None:
         raise ValueError(f"{what}: missing {missing}, not known {unknown}")
 
 
-def layout_from(kind: str, settings: Mapping[str, Any]) -> Layout:
-    """The layout that settings describe, for an index of a given type.
+def check_type(expected: str, settings: Mapping[str, Any]) -> None:
+    """Refuse the settings of another type of index.
 
     Raises:
-        ValueError: they describe another type of index, or no layout.
+        ValueError: naming both types.
     """
-    if settings["type"] != kind:
+    if settings.get("type") != expected:
         raise ValueError(
-            f"settings: these are of an index of type {settings['type']!r}, not {kind!r}"
+            f"settings: type must be {expected!r}, got {settings.get('type')!r}; "
+            "load it with the class of that name"
         )
+
+
+def layout_from(settings: Mapping[str, Any]) -> Layout:
+    """The layout that settings describe.
+
+    Raises:
+        ValueError: they describe none.
+    """
     try:
         return Layout(settings["dim"], settings["metric"], settings["dtype"])
     except (TypeError, ValueError) as error:

@@ -27,7 +27,7 @@ class Layout:
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {self.metric!r}")
-        if self.dtype not in DTYPES:
+        if self.dtype not in tuple(DTYPES):
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
         if (self.metric == "hamming") != (self.dtype == "bits"):
             raise ValueError(

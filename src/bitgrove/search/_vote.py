@@ -66,8 +66,9 @@ def kernel_vote(
     nearest = np.where(present, wide, np.inf).min(1, initial=np.inf, keepdims=True)
     query, place = np.nonzero(present)
     cell = query, labels[query, place]
-    # The exponents relative to the nearest one; clipped so that squares of huge ratios stay finite.
-    ratio = np.minimum(np.sqrt((wide - nearest)[present]) / bandwidth, _LARGEST_RATIO)
+    # Relative to the nearest; kept where the squares of the ratios stay finite.
+    roots = np.sqrt((wide - nearest)[present])
+    ratio = np.minimum(roots / max(bandwidth, _LEAST_BANDWIDTH), _LARGEST_RATIO)
     exponent = -0.5 * ratio**2
     peak = np.full((len(labels), n_classes), -np.inf)
     np.maximum.at(peak, cell, exponent)
@@ -81,30 +82,38 @@ def kernel_vote(
 
 
 def median_bandwidth(distances: npt.NDArray[np.float32]) -> float:
-    """A bandwidth from neighbours: the median of their (unsquared) distances.
+    """A bandwidth from neighbours: a third of the median distance to the nearest other point.
 
-    Robust to duplicates: if the median is 0, it is taken over the positive distances; if there are
-    none, the bandwidth is 1.
+    A third, because in many dimensions the near and the far neighbours differ little: with the
+    median itself a class of few examples is outvoted by any class of many. On digits, MNIST and
+    Fashion-MNIST the log-likelihood is best at 0.35 to 0.5 of it.
 
     Args:
-        distances: squared l2 distances of any shape; infinite ones, of missing neighbours, are
-            left out. Leave out each point's distance to itself.
+        distances: squared l2 distances of points to their nearest others, shape ``(n, k)``, without
+            each point's distance to itself. A zero, of a duplicate, is no scale: the least positive
+            one of the row stands in for it. Infinite ones, of missing neighbours, are left out.
+
+    Returns:
+        A positive number; 1 if there is no positive distance.
 
     Raises:
-        ValueError: a distance is NaN or negative.
+        ValueError: a distance is NaN or negative, or the shape is another.
 
-    >>> median_bandwidth(np.array([[4.0, 9.0, 16.0, np.inf]], np.float32))
-    3.0
+    >>> median_bandwidth(np.array([[9.0, 16.0], [0.0, 36.0], [81.0, np.inf]], np.float32))
+    2.0
     """
     wide = np.asarray(distances, np.float64)
+    if wide.ndim != 2:
+        raise ValueError(f"distances must have shape (n, k), got {wide.shape}")
     if np.isnan(wide).any() or (wide < 0).any():
         raise ValueError("distances must not be NaN or negative")
-    roots = np.sqrt(wide[np.isfinite(wide)])
-    if roots.size and np.median(roots) > 0:
-        return float(np.median(roots))
-    roots = roots[roots > 0]
-    return float(np.median(roots)) if roots.size else 1.0
+    nearest = np.where(wide > 0, wide, np.inf).min(1, initial=np.inf)
+    nearest = nearest[np.isfinite(nearest)]
+    return float(np.median(np.sqrt(nearest))) / 3 if nearest.size else 1.0
 
+
+_LEAST_BANDWIDTH = 1e-130
+"""Below, any difference that float32 holds already decides."""
 
 _LARGEST_RATIO = 1e150
 """Its square is finite in float64."""

@@ -32,9 +32,9 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
     Neural Networks", arXiv 1705.09780, with all weights 1; neighbours by FANNG, as there.
 
     Args:
-        bandwidth: sigma in the units of the distance, or ``"median"``: the median distance of
-            (at most 1,000) examples to their ``k`` nearest others, taken anew at every fit and
-            partial_fit.
+        bandwidth: sigma in the units of the distance, or ``"median"``: a third of the median
+            distance of (at most 1,000) examples to their nearest other, taken anew at every fit and
+            partial_fit; see :func:`bitgrove.search.median_bandwidth`.
         k: neighbours that vote.
         index: ``"fanng"`` (fast) or ``"flat"`` (exact).
         budget: most distances computed for one query, above ``k``, for fanng; None for its default.
@@ -115,7 +115,8 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray:
         """The most probable class of every row; ties go to the first in ``classes_``."""
-        return self.classes_[self.predict_log_proba(X).argmax(1)]
+        best = self.predict_log_proba(X).argmax(1)
+        return self.classes_[best]
 
     def _learn(
         self, X: npt.ArrayLike, y: npt.ArrayLike, classes: npt.ArrayLike | None, *, anew: bool
@@ -161,7 +162,7 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
         n = len(self.index_)
         sample = np.unique(np.linspace(0, n - 1, min(n, _MEDIAN_ROWS)).astype(np.int64))
         near = self._search(self.index_.vectors[sample], min(self.k + 1, n))
-        return median_bandwidth(near.distances[near.ids != sample[:, None]])
+        return median_bandwidth(np.where(near.ids == sample[:, None], np.inf, near.distances))
 
     def _search(self, rows: npt.NDArray[np.float32], k: int) -> Neighbours:
         return self.index_.search(rows, k, budget=self.budget, threads=self.threads)
