@@ -104,3 +104,24 @@ def test_median_bandwidth_refuses_what_is_no_distance(value):
 def test_median_bandwidth_wants_rows():
     with pytest.raises(ValueError, match=r"shape .n, k., got .2,."):
         median_bandwidth(np.ones(2))
+
+
+def test_class_weights_multiply_the_sums_of_the_classes():
+    rng = np.random.default_rng(3)
+    distances = rng.uniform(0, 4, (6, 5)).astype(np.float32)
+    labels = rng.integers(0, 3, (6, 5))
+    weights = np.array([0.5, 4.0, 1.0])
+    expected = np.zeros((6, 3))
+    for q, (row, names) in enumerate(zip(distances, labels, strict=True)):
+        for d, c in zip(row, names, strict=True):
+            expected[q, c] += weights[c] * np.exp(-float(d) / 2)
+    expected /= expected.sum(1, keepdims=True)
+    got = np.exp(kernel_vote(distances, labels, 3, 1.0, weights))
+    np.testing.assert_allclose(got, expected, rtol=1e-9)
+    assert np.abs(got - np.exp(kernel_vote(distances, labels, 3, 1.0))).max() > 0.1
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, np.nan], [1.0, -1.0]])
+def test_class_weights_that_are_no_weights_are_refused(weights):
+    with pytest.raises(ValueError, match="2 numbers above 0"):
+        kernel_vote(np.zeros((1, 1), np.float32), np.zeros((1, 1), int), 2, 1.0, np.array(weights))

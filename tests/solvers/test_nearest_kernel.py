@@ -155,3 +155,15 @@ def test_uses_the_index_that_was_asked_for(digits):
 def test_impossible_parameters_are_refused_at_fit(parameters, message):
     with pytest.raises(ValueError, match=message):
         NearestKernelClassifier(**parameters).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_balanced_classes_let_a_class_of_few_win_where_it_is_nearest():
+    rng = np.random.default_rng(0)
+    many = rng.normal(0, 1, (200, 2)).astype(np.float32)
+    few = rng.normal(2.0, 1, (5, 2)).astype(np.float32)
+    X, y = np.concatenate([many, few]), np.repeat(["many", "few"], [200, 5])
+    query = np.array([[2.2, 2.2]], np.float32)
+    plain = NearestKernelClassifier(bandwidth=1.0, k=50).fit(X, y)
+    balanced = NearestKernelClassifier(bandwidth=1.0, k=50, balanced=True).fit(X, y)
+    assert plain.predict(query) == ["many"]
+    assert balanced.predict(query) == ["few"]

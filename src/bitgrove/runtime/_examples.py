@@ -51,12 +51,12 @@ class Examples:
         names: Sequence[str],
         classes: Sequence[str],
         *,
-        k: int = 10,
+        k: int = 20,
         threads: int | None = None,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Self:
-        """Index embeddings of shape ``(n, dim)``; the bandwidth is the median neighbour distance.
+        """Index embeddings of shape ``(n, dim)``; the bandwidth comes from the median distance.
 
         Raises:
             ValueError: shapes disagree, a number is not finite, or a label has no class.
@@ -95,10 +95,16 @@ class Examples:
         return Neighbours(found.distances * np.float32(self.step**2), found.ids)
 
     def vote(self, neighbours: Neighbours) -> npt.NDArray[np.float64]:
-        """Class probabilities ``float64[n, classes]`` by the Gaussian kernel over neighbours."""
+        """Class probabilities ``float64[n, classes]`` by the Gaussian kernel over neighbours.
+
+        All classes are equally likely beforehand: each example weighs the inverse of its class's
+        number of examples, or a class taught from a few would never win.
+        """
         distances, ids = neighbours.distances[:, : self.k], neighbours.ids[:, : self.k]
         labels = np.where(ids >= 0, self.labels[np.maximum(ids, 0)], -1).astype(np.int64)
-        return np.exp(kernel_vote(distances, labels, len(self.classes), self.bandwidth))
+        weights = 1 / np.maximum(np.bincount(self.labels, minlength=len(self.classes)), 1)
+        scores = kernel_vote(distances, labels, len(self.classes), self.bandwidth, weights)
+        return np.exp(scores)
 
     def teach(self, name: str, embeddings: npt.NDArray[np.float32], names: Sequence[str]) -> None:
         """Add examples of a class, new or known; nothing is retrained.

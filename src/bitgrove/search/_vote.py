@@ -11,16 +11,18 @@ def kernel_vote(
     labels: npt.NDArray[np.int64],
     n_classes: int,
     bandwidth: float,
+    class_weights: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Log-probability of every class, from the labels of the neighbours of every query.
 
-    ``P(c | x)`` is proportional to the sum of ``exp(-d_i / (2 bandwidth^2))`` over the neighbours
-    ``i`` of class ``c``, ``d_i`` being squared Euclidean distances. Sums run by logsumexp for each
-    class after subtracting the query's least distance, so that neighbours that are all far, or a
-    tiny bandwidth, give neither NaN nor a class of probability zero that has a neighbour.
+    ``P(c | x)`` is proportional to ``w_c`` times the sum of ``exp(-d_i / (2 bandwidth^2))`` over
+    the neighbours ``i`` of class ``c``, ``d_i`` being squared Euclidean distances. Sums run by
+    logsumexp for each class after subtracting the query's least distance, so that neighbours that
+    are all far, or a tiny bandwidth, give neither NaN nor a class of probability zero that has a
+    neighbour.
 
     Source: Meyer, Harwood and Drummond, "Nearest Neighbour Radial Basis Function Solvers for Deep
-    Neural Networks", arXiv 1705.09780, with all weights 1.
+    Neural Networks", arXiv 1705.09780, with one weight for all examples of a class.
 
     Args:
         distances: squared l2 distances of shape ``(q, k)``, finite and not negative where a
@@ -28,6 +30,9 @@ def kernel_vote(
         labels: ``int64[q, k]`` in ``0 .. n_classes``; -1 marks a missing neighbour.
         n_classes: at least 1.
         bandwidth: sigma, positive and finite, in the units of the (unsquared) distance.
+        class_weights: ``w_c > 0``, shape ``(n_classes,)``; all 1 by default, so that a class counts
+            by its examples. The inverse numbers of examples make all classes equally likely before
+            the query is seen, which a class of few examples needs among classes of many.
 
     Returns:
         ``float64[q, n_classes]``; each row's exponentials sum to 1. A class without a neighbour
@@ -77,8 +82,17 @@ def kernel_vote(
     seen = total > 0
     scores = np.full_like(peak, -np.inf)
     scores[seen] = peak[seen] + np.log(total[seen])
+    if class_weights is not None:
+        scores += _log_weights(class_weights, n_classes)
     best = scores.max(1, keepdims=True)
     return scores - best - np.log(np.exp(scores - best).sum(1, keepdims=True))
+
+
+def _log_weights(weights: npt.NDArray[np.float64], n_classes: int) -> npt.NDArray[np.float64]:
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != (n_classes,) or not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError(f"class_weights must be {n_classes} numbers above 0, got {weights}")
+    return np.log(weights)
 
 
 def median_bandwidth(distances: npt.NDArray[np.float32]) -> float:

@@ -29,13 +29,16 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
     :meth:`partial_fit` retrains nothing.
 
     Source: Meyer, Harwood and Drummond, "Nearest Neighbour Radial Basis Function Solvers for Deep
-    Neural Networks", arXiv 1705.09780, with all weights 1; neighbours by FANNG, as there.
+    Neural Networks", arXiv 1705.09780, with one weight for all examples of a class; neighbours by
+    FANNG, as there.
 
     Args:
         bandwidth: sigma in the units of the distance, or ``"median"``: a third of the median
             distance of (at most 1,000) examples to their nearest other, taken anew at every fit and
             partial_fit; see :func:`bitgrove.search.median_bandwidth`.
         k: neighbours that vote.
+        balanced: make all classes equally likely before the query is seen, which a class learnt
+            from few examples needs among classes of many; else a class counts by its examples.
         index: ``"fanng"`` (fast) or ``"flat"`` (exact).
         budget: most distances computed for one query, above ``k``, for fanng; None for its default.
         threads: None for one for each CPU; the result does not depend on it.
@@ -61,6 +64,7 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
         bandwidth: float | str = "median",
         *,
         k: int = 50,
+        balanced: bool = False,
         index: str = "fanng",
         budget: int | None = None,
         threads: int | None = None,
@@ -68,6 +72,7 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.bandwidth = bandwidth
         self.k = k
+        self.balanced = balanced
         self.index = index
         self.budget = budget
         self.threads = threads
@@ -107,7 +112,11 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
         rows = _validate_data(self, X, dtype=np.float32, order="C", reset=False)
         near = self._search(rows, min(self.k, len(self.index_)))
         labels = np.where(near.ids >= 0, self.codes_[near.ids], -1)
-        return kernel_vote(near.distances, labels, len(self.classes_), self.bandwidth_)
+        weights = None
+        if self.balanced:
+            counts = np.bincount(self.codes_, minlength=len(self.classes_))
+            weights = 1 / np.maximum(counts, 1)
+        return kernel_vote(near.distances, labels, len(self.classes_), self.bandwidth_, weights)
 
     def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Probability of every class, ``float64[q, n_classes]``, in the order of ``classes_``."""
