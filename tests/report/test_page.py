@@ -62,7 +62,7 @@ def test_page_shows_every_figure(record, tmp_path):
         *("1,078 images for training", "180 images for validation", "359 images for testing"),
         *("97.9 %", "281 / 287", "95.5 to 99.0 %", "99.0 %", "284 / 287", "float32 twin"),
         *("91.7 %", "Taught 8 and 9 from 20 examples each", "−0.3 points", "+91.7 points"),
-        *("31,244 bytes", "14,680 bytes", "46,213 bytes", "452,108 bytes", "46.2 kB", "452 kB"),
+        *("31,244 bytes", "14,680 bytes", "46,213 bytes", "452,108 bytes", "31.2 kB", "452 kB"),
         *("9.8 times smaller", "14.5 times smaller", "289 bytes"),
         *("0.421 ms", "0.402 ms to 0.455 ms", "1.31 ms", "1.21 ms to 1.62 ms"),
         *("3.1 times faster", "200 alternating runs", "1 thread"),
@@ -173,7 +173,7 @@ def test_headline_is_the_accuracy_of_the_model_whose_confusion_is_shown(record, 
     assert re.findall(r'class="figure-value[^"]*">([^<]*)<', source) == [
         "97.9\xa0%",
         "91.7\xa0%",
-        "46.2\xa0kB",
+        "31.2\xa0kB",
         "0.421\xa0ms",
         "verified",
     ]

@@ -60,10 +60,10 @@ def _taught(teaching: Teaching) -> Figure:
 def _size(record: Record) -> Figure:
     view = size_view(record.size)
     return Figure(
-        name="Size on disk",
-        value=view.total,
-        note=f"{view.comparison} its float32 weights ({size(record.size.float32)})",
-        method=f"whole file, examples included; the network alone is {view.network} them",
+        name="Network on disk",
+        value=view.parts[0].text,
+        note=f"{view.network} its float32 weights ({size(record.size.float32)})",
+        method=f"the whole file, with all the examples that it remembers, takes {view.total}",
     )
 
 
