@@ -427,7 +427,7 @@ def test_on_a_terminal_there_is_a_bar(run, capfd, monkeypatch):
 
 
 def test_shown_images_decide_the_default_number_of_epochs():
-    assert [default_epochs(n) for n in (1, 10_000, 20_000, 150_000, 10**9)] == [120, 120, 60, 8, 8]
+    assert [default_epochs(n) for n in (1, 10_000, 20_000, 150_000, 10**9)] == [120, 80, 40, 8, 8]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def fit(
     out:
         Folder of the run; made if it is missing.
     epochs:
-        Passes over the training pictures. By default about 1.2 million pictures are shown.
+        Passes over the training pictures. By default about 800,000 pictures are shown.
     size:
         Side in pixels to which pictures are brought. By default that of most of them, at most 64.
     width:

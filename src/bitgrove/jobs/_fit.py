@@ -29,7 +29,7 @@ class FitOptions:
     """What a person may choose."""
 
     epochs: int | None = None
-    """Passes over the training images; None for about 1.2 million images in all."""
+    """Passes over the training images; None for about 800,000 images in all."""
     width: int = 32
     """Channels of the first stage, at least 1; each later stage has twice as many."""
     flip: bool = False

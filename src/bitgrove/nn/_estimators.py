@@ -23,7 +23,8 @@ def sign(x: Tensor) -> Tensor:
     >>> sign(torch.tensor([-2.0, -0.0, 3.0]))
     tensor([-1.,  1.,  1.])
     """
-    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+    # Several times faster on a CPU than torch.where, which mixes a mask of bytes with floats.
+    return torch.ge(x.detach(), 0, out=torch.empty_like(x)).mul_(2).sub_(1)
 
 
 class Estimator(ABC):

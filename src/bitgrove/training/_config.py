@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_IMAGES_SHOWN = 1_200_000
+_IMAGES_SHOWN = 800_000
 _LEAST_EPOCHS, _MOST_EPOCHS = 8, 120
 
 
@@ -60,9 +60,9 @@ class TrainingConfig:
 
 
 def default_epochs(images: int) -> int:
-    """Epochs after which about 1.2 million images were shown, between 8 and 120.
+    """Epochs after which about 800,000 images were shown, between 8 and 120.
 
     >>> [default_epochs(n) for n in (862, 60_000, 1_000_000)]
-    [120, 20, 8]
+    [120, 13, 8]
     """
     return min(max(round(_IMAGES_SHOWN / max(images, 1)), _LEAST_EPOCHS), _MOST_EPOCHS)

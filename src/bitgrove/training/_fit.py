@@ -137,7 +137,8 @@ def fit(
                 accelerator, folder / "last.ckpt" if resume else None, progress,
             )  # fmt: skip
     best = folder / "best.ckpt" if checkpoints.history else None
-    load_weights(model.cpu().eval(), best or folder / "last.ckpt")
+    model.to(device="cpu", memory_format=torch.contiguous_format).eval()
+    load_weights(model, best or folder / "last.ckpt")
     return FitResult(
         best_checkpoint=best,
         last_checkpoint=folder / "last.ckpt",
@@ -192,6 +193,7 @@ def _run(
     validation_batches = Batches(
         validation, preprocessing, batch_size=_VALIDATION_BATCH, device=device
     )
+    model.to(memory_format=torch.channels_last)  # as the batches are
     learner = Learner(model, len(train.classes), config, train_batches, epochs)
     try:
         with stop_on_ctrl_c(stop), display:
