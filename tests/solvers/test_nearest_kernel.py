@@ -6,7 +6,6 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from bitgrove.search import Fanng, Flat
 from bitgrove.solvers import NearestKernelClassifier
 
-
 NOT_RUN = {
     "check_array_api_input": "inputs are numpy arrays; needs the array API mode of scipy",
     "check_classifier_data_not_an_array": "needs pandas",
@@ -23,7 +22,7 @@ def checks():
                 yield pytest.param(each, check, id=f"{check.func.__name__}-{each.index}")
 
 
-@pytest.mark.parametrize(("estimator", "check"), checks())
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
 def test_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
 
