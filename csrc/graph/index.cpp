@@ -30,11 +30,13 @@ void Index::refuse_reentry() const {
 
 std::shared_lock<std::shared_mutex> Index::reading() const {
     refuse_reentry();
+    const std::lock_guard turn(gate_);
     return std::shared_lock(lock_);
 }
 
 Index::Writing::Writing(Index& index) : index(index) {
     index.refuse_reentry();
+    const std::lock_guard turn(index.gate_);
     lock = std::unique_lock(index.lock_);
     index.writer_ = std::this_thread::get_id();
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <thread>
@@ -50,6 +51,7 @@ class Index {
 
     Rows rows_;
     std::atomic<std::size_t> size_{0};
+    mutable std::mutex gate_;  // passed in turn, so that searches without a pause starve no change
     mutable std::shared_mutex lock_;
     mutable std::atomic<std::thread::id> writer_{};
 

@@ -126,16 +126,16 @@ def test_a_longer_row_than_any_at_the_build_is_found_by_inner_product():
         assert index.search(rows[i : i + 1], 1).ids[0, 0] == 500 + i
 
 
-def test_searches_and_additions_may_run_side_by_side():
+def test_searches_without_a_pause_neither_see_half_a_change_nor_starve_it():
     rows = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
     index = Fanng(8)
     index.add(rows[:300])
     index.build()
-    errors = []
+    errors, done = [], threading.Event()
 
     def ask():
         try:
-            for _ in range(40):
+            while not done.is_set():
                 np.testing.assert_array_equal(
                     index.search(rows[:50], 1, threads=2).ids[:, 0], np.arange(50)
                 )
@@ -146,8 +146,9 @@ def test_searches_and_additions_may_run_side_by_side():
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:
         asker.start()
-    for i in range(300, 600):
-        index.add(rows[i : i + 1])
+    for i in range(300, 600, 10):
+        index.add(rows[i : i + 10])
+    done.set()
     for asker in askers:
         asker.join()
     assert not errors

@@ -1,0 +1,255 @@
+// The graph core on random rows: built, grown, searched, restored, from several threads.
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "../graph/index.hpp"
+#include "../graph/random.hpp"
+#include "../graph/traverse_add.hpp"
+#include "check.hpp"
+
+namespace {
+
+using namespace bitgrove::graph;
+
+constexpr struct {
+    Metric metric;
+    Dtype dtype;
+} kFormats[] = {
+    {Metric::l2, Dtype::f32}, {Metric::l2, Dtype::f16}, {Metric::l2, Dtype::u8},
+    {Metric::ip, Dtype::f32}, {Metric::ip, Dtype::u8},  {Metric::hamming, Dtype::bits},
+};
+
+// Elements from a small set, so that there are ties and duplicates.
+std::vector<std::uint8_t> random_rows(const Format& format, std::size_t count, std::uint64_t seed) {
+    Random random(seed);
+    std::vector<std::uint8_t> rows(count * format.row_bytes);
+    for (std::size_t r = 0; r < count; ++r) {
+        std::uint8_t* row = rows.data() + r * format.row_bytes;
+        for (std::size_t i = 0; i < format.dim; ++i) {
+            const std::uint32_t value = random.below(4);
+            if (format.dtype == Dtype::f32) {
+                reinterpret_cast<float*>(row)[i] = static_cast<float>(value) - 1.5f;
+            } else if (format.dtype == Dtype::f16) {
+                reinterpret_cast<std::uint16_t*>(row)[i] = static_cast<std::uint16_t>(value << 13);
+            } else if (format.dtype == Dtype::u8) {
+                row[i] = static_cast<std::uint8_t>(80 * value);
+            } else {
+                row[i / 8] |= static_cast<std::uint8_t>((value & 1) << (7 - i % 8));
+            }
+        }
+    }
+    return rows;
+}
+
+struct Result {
+    std::vector<float> distances;
+    std::vector<std::int64_t> ids;
+
+    Result(std::size_t count, std::size_t k) : distances(count * k), ids(count * k) {}
+    bool operator==(const Result&) const = default;
+};
+
+Result exact(const Index& index, const std::vector<std::uint8_t>& queries, std::size_t k) {
+    const std::size_t count = queries.size() / index.format().row_bytes;
+    Result result(count, k);
+    index.search_all({queries.data(), count, k, 2, result.distances.data(), result.ids.data()},
+                     nullptr);
+    return result;
+}
+
+Result search(const FanngIndex& index, const std::vector<std::uint8_t>& queries, std::size_t k,
+              std::size_t budget, std::size_t threads) {
+    const std::size_t count = queries.size() / index.format().row_bytes;
+    Result result(count, k);
+    index.search({queries.data(), count, k, threads, result.distances.data(), result.ids.data()},
+                 budget, nullptr);
+    return result;
+}
+
+bool same(const FanngIndex::State& a, const FanngIndex::State& b) {
+    return a.degrees == b.degrees && a.ends == b.ends && a.start == b.start &&
+           a.squared_bound == b.squared_bound && a.checked == b.checked;
+}
+
+void with_the_whole_budget_it_is_exact() {
+    for (const auto& [metric, dtype] : kFormats) {
+        const Format format = Format::of(metric, dtype, 11);
+        const auto first = random_rows(format, 600, 1), later = random_rows(format, 150, 2);
+        FanngIndex index(format, 12);
+        index.add(first.data(), 600, nullptr);
+        BuildOptions options;
+        options.threads = 2;
+        index.build(options, nullptr);
+        for (std::size_t r = 0; r < 150; r += 50) {
+            index.add(later.data() + r * format.row_bytes, 50, nullptr);
+        }
+        const auto queries = random_rows(format, 40, 3);
+        const Result expected = exact(index, queries, 9);
+        CHECK(search(index, queries, 9, 750, 1) == expected);
+        CHECK(search(index, queries, 9, 750, 3) == expected);
+    }
+}
+
+void threads_change_nothing() {
+    const Format format = Format::of(Metric::l2, Dtype::f32, 16);
+    const auto rows = random_rows(format, 2000, 5);
+    std::vector<FanngIndex::State> states;
+    for (const std::size_t threads : {1, 2, 5}) {
+        FanngIndex index(format, 10);
+        index.add(rows.data(), 2000, nullptr);
+        BuildOptions options;
+        options.threads = threads;
+        index.build(options, nullptr);
+        states.push_back(index.state());
+    }
+    CHECK(same(states[0], states[1]));
+    CHECK(same(states[0], states[2]));
+}
+
+void a_restored_graph_is_the_same_and_grows_the_same() {
+    const Format format = Format::of(Metric::ip, Dtype::f32, 6);
+    const auto rows = random_rows(format, 300, 7), later = random_rows(format, 40, 8);
+    FanngIndex index(format, 8), again(format, 8);
+    index.add(rows.data(), 300, nullptr);
+    index.build({}, nullptr);
+    again.add(rows.data(), 300, nullptr);
+    const FanngIndex::State state = index.state();
+    again.restore(state.degrees.data(), state.degrees.size(), state.ends.data(), state.ends.size(),
+                  state.start, state.squared_bound, state.checked);
+    CHECK(same(again.state(), state));
+    index.add(later.data(), 40, nullptr);
+    again.add(later.data(), 40, nullptr);
+    CHECK(same(again.state(), index.state()));
+}
+
+void forged_graphs_are_refused() {
+    const Format format = Format::of(Metric::l2, Dtype::u8, 5);
+    const auto rows = random_rows(format, 200, 9);
+    FanngIndex index(format, 8);
+    index.add(rows.data(), 200, nullptr);
+    index.build({}, nullptr);
+    const FanngIndex::State good = index.state();
+    Random random(4);
+    std::size_t refused = 0;
+    for (int i = 0; i < 500; ++i) {
+        FanngIndex::State bad = good;
+        const bool degree = random.below(3) == 0;
+        auto& array = degree ? bad.degrees : bad.ends;
+        const std::size_t place = random.below(static_cast<std::uint32_t>(array.size()));
+        array[place] = random.below(2) ? random.below(250) : static_cast<Row>(random.next());
+        if (array[place] == (degree ? good.degrees : good.ends)[place]) continue;
+        FanngIndex other(format, 8);
+        other.add(rows.data(), 200, nullptr);
+        try {
+            other.restore(bad.degrees.data(), bad.degrees.size(), bad.ends.data(), bad.ends.size(),
+                          bad.start, bad.squared_bound, bad.checked);
+        } catch (const std::invalid_argument&) {
+            ++refused;
+            continue;
+        }
+        search(other, rows, 3, 100, 1);  // another right order is possible: then it works
+    }
+    CHECK(refused > 400);
+}
+
+void traverse_add_makes_walks_succeed() {
+    const Format format = Format::of(Metric::l2, Dtype::f32, 8);
+    const std::size_t count = 400;
+    const auto data = random_rows(format, count, 11);
+    Rows rows(format);
+    rows.append(data.data(), count, nullptr);
+    const Pairs key(rows, nullptr);
+    GrowingEdges graph(count);
+    TraverseAdd<Pairs> traverse_add(graph, key);
+    Random random(3);
+    std::size_t early = 0, late = 0, mended = 0, failed = 0;
+    for (std::size_t call = 0; call < 40 * count; ++call) {
+        const Row a = random.below(count), b = random.below(count);
+        if (a == b) continue;
+        const bool succeeded = traverse_add(a, b);
+        failed += !succeeded;
+        early += succeeded && call < count;
+        late += succeeded && call >= 39 * count;
+        if (!succeeded) mended += downhill(graph, a, b, key) == b;
+    }
+    CHECK(early < count / 2);
+    CHECK(mended > failed * 95 / 100);  // what follows from an edge may undo a walk, rarely
+    CHECK(late > count * 9 / 10);
+    for (std::size_t p = 0; p < count; ++p) {  // eq. 1 holds between all edges of a row
+        const auto edges = graph.of(static_cast<Row>(p));
+        CHECK(std::is_sorted(edges.begin(), edges.end()));
+        for (std::size_t i = 0; i < edges.size(); ++i) {
+            for (std::size_t j = i + 1; j < edges.size(); ++j) {
+                CHECK(!occludes(static_cast<Row>(p), row_of(edges[i]), edges[j], key));
+            }
+        }
+    }
+}
+
+void searches_and_changes_run_side_by_side() {
+    const Format format = Format::of(Metric::l2, Dtype::u8, 8);
+    const auto rows = random_rows(format, 500, 13);
+    FanngIndex index(format, 10);
+    index.add(rows.data(), 250, nullptr);
+    index.build({}, nullptr);
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> askers;
+    for (int t = 0; t < 3; ++t) {
+        askers.emplace_back([&] {
+            while (!stop) {
+                const Result found = search(index, rows, 2, 100, 2);
+                CHECK(found.distances[0] == 0);
+                CHECK(index.rows().count >= 250);
+            }
+        });
+    }
+    for (std::size_t r = 250; r < 500; r += 10) {
+        index.add(rows.data() + r * format.row_bytes, 10, nullptr);
+    }
+    index.build({}, nullptr);
+    stop = true;
+    for (std::thread& asker : askers) asker.join();
+    CHECK(index.size() == 500);
+}
+
+void a_tick_that_throws_stops_all_threads() {
+    const Format format = Format::of(Metric::l2, Dtype::f32, 8);
+    const auto rows = random_rows(format, 1500, 17);
+    FanngIndex index(format, 10);
+    index.add(rows.data(), 1500, nullptr);
+    BuildOptions options;
+    options.threads = 3;
+    bool thrown = false;
+    try {
+        index.build(options, [](std::size_t, std::size_t, const char* stage) {
+            if (stage[0] == 'r') throw std::runtime_error("enough");
+        });
+    } catch (const std::runtime_error&) {
+        thrown = true;
+    }
+    CHECK(thrown && !index.built());
+    index.build(options, nullptr);
+    CHECK(index.built());
+}
+
+constexpr Test kTests[] = {
+    {"graph: with the whole budget it is exact", with_the_whole_budget_it_is_exact},
+    {"graph: threads change nothing", threads_change_nothing},
+    {"graph: a restored graph is the same and grows the same",
+     a_restored_graph_is_the_same_and_grows_the_same},
+    {"graph: forged graphs are refused", forged_graphs_are_refused},
+    {"graph: traverse-add makes walks succeed", traverse_add_makes_walks_succeed},
+    {"graph: searches and changes run side by side", searches_and_changes_run_side_by_side},
+    {"graph: a tick that throws stops all threads", a_tick_that_throws_stops_all_threads},
+};
+
+}  // namespace
+
+std::span<const Test> graph_tests() {
+    return kTests;
+}

@@ -1,0 +1,21 @@
+// Runs everything that has no Python in it; meant for the sanitizers:
+//     cmake -S . -B build/asan -DBITGROVE_TESTS=ON -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined"
+//     cmake --build build/asan && build/asan/bitgrove_tests
+#include <cstdio>
+#include <span>
+
+#include "check.hpp"
+
+std::span<const Test> distance_tests();
+std::span<const Test> graph_tests();
+
+int main() {
+    for (const auto tests : {distance_tests(), graph_tests()}) {
+        for (const Test& test : tests) {
+            std::printf("%s\n", test.name);
+            std::fflush(stdout);
+            test.run();
+        }
+    }
+    std::puts("all passed");
+}
