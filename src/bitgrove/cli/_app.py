@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output has gone; nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError) as error:
         if os.environ.get("BITGROVE_DEBUG"):
             raise
         return _fail(_one_line(error), 1)
