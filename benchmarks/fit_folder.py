@@ -48,17 +48,18 @@ def main() -> None:
         pictures, run = work / "fashion", work / "run"
         count = export_folder(pictures)
         print(f"wrote {count:,} PNG files", flush=True)
-        command = [str(Path(sys.executable).parent / "bitgrove")]
-        command += ["fit", str(pictures), "--out", str(run), "--overwrite"]
+        command = [sys.executable, "-m", "bitgrove.cli", "fit", str(pictures)]
+        command += ["--out", str(run), "--overwrite"]
         started = time.perf_counter()
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - started
         results = json.loads((run / "results.json").read_text())
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
     record = {
         "files": count,
         "seconds": round(seconds, 1),
-        "peak_memory_mib": round(peak, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_memory_mib": round(used.ru_maxrss / 1024, 1),
         "counts": results["counts"],
         "accuracy": results["accuracy"],
         "size_bytes": results["size_bytes"],
