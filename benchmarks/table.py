@@ -1,0 +1,93 @@
+"""Writes the table of results in the README from the JSON files in ``benchmarks/results``.
+
+python benchmarks/table.py          rewrite the README
+python benchmarks/table.py --check  fail if the README differs from the files
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+START, END = "<!-- results: benchmarks/table.py -->", "<!-- end of results -->"
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    wanted = f"{before}{START}\n\n{table()}\n\n{END}{after}"
+    if "--check" not in sys.argv[1:]:
+        readme.write_text(wanted)
+    elif text != wanted:
+        sys.exit("README.md differs from benchmarks/results: run python benchmarks/table.py")
+
+
+def table() -> str:
+    digits, folder = load("digits"), load("fit-folder")
+    rows = [
+        ("digits 0–7, binary network, by neighbours", accuracy(digits, "neighbours")),
+        ("the same, by logits", accuracy(digits, "logits")),
+        ("float32 twin of the same shape", accuracy(digits, "twin")),
+        ("8 and 9, taught from 20 examples each", accuracy(digits, "new_after")),
+        ("0–7 after teaching", accuracy(digits, "old_after")),
+        ("network on disk, against its float32 weights", size(digits)),
+        ("one image, one thread, against torch float32", latency(digits)),
+        (
+            "`make demo`'s training, packing and teaching",
+            f"{median(digits['seconds']):.0f} s",
+        ),
+        (
+            f"`bitgrove fit` on a folder of {folder['files']:,} PNG files (Fashion-MNIST)",
+            f"{folder['seconds'] / 60:.1f} minutes, {folder['peak_memory_mib']:.0f} MiB",
+        ),
+        (
+            "its test accuracy, by neighbours",
+            f"{folder['accuracy'][0]['accuracy']:.1%} of {folder['accuracy'][0]['total']:,}",
+        ),
+    ]
+    lines = ["| what | measured |", "| --- | --- |"]
+    lines += [f"| {what} | {figure} |" for what, figure in rows]
+    seeds = len(digits["seeds"])
+    lines += [
+        "",
+        f"Digits: mean and standard deviation over {seeds} seeds, each with a split of its own "
+        "(60/20/20), by `benchmarks/digits.py`; the folder: one run of "
+        f"`benchmarks/fit_folder.py`, on {folder['environment']['threads']} cores of a shared machine "
+        f"({folder['environment']['cpu']}).",
+    ]
+    return "\n".join(lines)
+
+
+def load(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def accuracy(digits: dict[str, Any], key: str) -> str:
+    row = digits["accuracy"][key]
+    return f"{row['mean']:.1%} ± {row['std']:.1%}"
+
+
+def size(digits: dict[str, Any]) -> str:
+    ours, theirs = digits["size_bytes"]["network"], digits["size_bytes"]["float32"]
+    return f"{ours / 1000:.0f} kB, {theirs / ours:.1f} times smaller"
+
+
+def latency(digits: dict[str, Any]) -> str:
+    ours, theirs = (
+        median([run[key] for run in digits["latency_ms"]]) for key in ("packed", "torch")
+    )
+    return f"{ours:.2f} ms, {theirs / ours:.1f} times faster"
+
+
+if __name__ == "__main__":
+    main()
