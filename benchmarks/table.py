@@ -53,13 +53,13 @@ def table() -> str:
     ]
     lines = ["| what | measured |", "| --- | --- |"]
     lines += [f"| {what} | {figure} |" for what, figure in rows]
-    seeds = len(digits["seeds"])
+    seeds, machine = len(digits["seeds"]), folder["environment"]
     lines += [
         "",
         f"Digits: mean and standard deviation over {seeds} seeds, each with a split of its own "
         "(60/20/20), by `benchmarks/digits.py`; the folder: one run of "
-        f"`benchmarks/fit_folder.py`, on {folder['environment']['threads']} cores of a shared machine "
-        f"({folder['environment']['cpu']}).",
+        f"`benchmarks/fit_folder.py`, on {machine['threads']} cores of a shared machine "
+        f"({machine['cpu']}).",
     ]
     return "\n".join(lines)
 
