@@ -34,6 +34,7 @@ def test_the_vote_is_the_kernel_sum_over_the_nearest(artifact):
     x = session.preprocessing(pictures(9))
     embeddings = session.embed(x)
     codes = np.clip(np.rint((embeddings - examples.offset) / np.float32(examples.step)), 0, 255)
+    assert examples.projection is None
     held = examples.index.vectors.astype(np.float64)
     for code, prediction in zip(codes, session.classify(x), strict=True):
         squared = ((held - code) ** 2).sum(1) * examples.step**2
@@ -43,6 +44,23 @@ def test_the_vote_is_the_kernel_sum_over_the_nearest(artifact):
         votes /= np.bincount(examples.labels)
         assert prediction.label == examples.classes[votes.argmax()]
         assert prediction.confidence == pytest.approx(votes.max() / votes.sum(), rel=1e-4)
+
+
+def test_long_embeddings_are_kept_by_their_principal_directions(tmp_path):
+    rng = np.random.default_rng(0)
+    spread = np.concatenate([np.full(50, 3.0), np.full(50, 0.01)])  # 50 directions matter
+    mixed = np.linalg.qr(rng.standard_normal((100, 100)))[0]
+    embeddings = (rng.standard_normal((300, 100)) * spread @ mixed).astype(np.float32)
+    names = [str(i) for i in range(300)]
+    examples = runtime.Examples.build(embeddings, np.zeros(300, int), names, ["all"])
+    assert examples.dim == 100
+    assert examples.index.dim == runtime.Examples.KEPT
+    found = examples.nearest(embeddings[:20], 300)
+    for query, distances, ids in zip(embeddings, *found, strict=False):
+        exact = ((embeddings[ids] - query) ** 2).sum(1)
+        np.testing.assert_allclose(distances[1:], exact[1:], rtol=0.05)
+    gram = examples.projection.T @ examples.projection
+    np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-5)
 
 
 def test_without_examples_the_logits_decide(artifact):

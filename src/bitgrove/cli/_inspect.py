@@ -59,7 +59,7 @@ def _show_model(session: Session) -> None:
         return
     size = sum(array.nbytes for array in examples.arrays().values())
     print(
-        f"examples        {len(examples):,} of {examples.index.dim} numbers, {size:,} bytes, "
+        f"examples        {len(examples):,} of {examples.index.dim} bytes, {size:,} bytes, "
         f"{examples.k} vote, bandwidth {examples.bandwidth:.4g}"
     )
     for name, count in examples.counts().items():

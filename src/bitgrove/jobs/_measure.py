@@ -67,7 +67,8 @@ def latency(packed: Artifact, twin: nn.Module, *, runs: int = 100) -> Latency:
     x = np.zeros((1, *packed.graph.input), np.float32)
     # Channels last is the faster layout for torch on a CPU.
     tensor = torch.from_numpy(x).to(memory_format=torch.channels_last)
-    twin = copy.deepcopy(twin).to(memory_format=torch.channels_last)
+    twin = copy.deepcopy(twin)
+    twin.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     session = Session(packed)
     twin.eval()
     times = np.empty((runs, 2))

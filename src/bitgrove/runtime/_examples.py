@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,14 @@ Progress = Callable[[int, int, str], None]
 class Examples:
     """A FANNG index of embeddings in 8 bits a number, and the Gaussian-kernel vote over it.
 
-    A number ``e`` of the embedding is kept as ``round((e - offset) / step)``, one offset for each
-    dimension and one step for all, so that squared distances between codes are squared distances
-    between embeddings, divided by ``step ** 2`` and rounded.
+    An embedding longer than ``KEPT`` is projected onto its principal directions first. A number
+    ``e`` is kept as ``round((e - offset) / step)``, one offset for each dimension and one step for
+    all, so that squared distances between codes are squared distances between (projected)
+    embeddings, divided by ``step ** 2`` and rounded.
     """
+
+    KEPT: ClassVar[int] = 64
+    """Dimensions that are kept. On digits and clothes, neighbours vote no worse than with all."""
 
     index: Fanng
     """Row ``i`` is example ``i``."""
@@ -36,6 +40,8 @@ class Examples:
     names: list[str]
     """Where each example came from, such as a path."""
     classes: list[str]
+    projection: npt.NDArray[np.float32] | None
+    """Orthonormal columns ``(dim, kept)``, or None if all dimensions are kept."""
     offset: npt.NDArray[np.float32]
     step: float
     bandwidth: float
@@ -66,20 +72,23 @@ class Examples:
             raise ValueError(f"{len(labels)} labels for {len(embeddings)} embeddings")
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
             raise ValueError(f"labels must be 0 to {len(classes) - 1}")
-        low, high = embeddings.min(0), embeddings.max(0)
+        projection = _principal(embeddings, cls.KEPT)
+        kept = embeddings if projection is None else embeddings @ projection
+        low, high = kept.min(0), kept.max(0)
         step = float((high - low).max()) / 255 or 1.0
-        index = Fanng(embeddings.shape[1], metric="l2", dtype="uint8")
+        index = Fanng(kept.shape[1], metric="l2", dtype="uint8")
         examples = cls(
             index=index,
             labels=labels.astype(np.int32),
             names=list(names),
             classes=list(classes),
+            projection=projection,
             offset=low,
             step=step,
             bandwidth=step,
             k=k,
         )
-        index.add(examples._codes(embeddings))
+        index.add(examples.codes(embeddings))
         index.build(threads=threads, seed=seed, progress=progress)
         examples.bandwidth = examples._median_distance(embeddings, seed, threads)
         return examples
@@ -87,11 +96,23 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def dim(self) -> int:
+        """Length of the embeddings it takes."""
+        return self.index.dim if self.projection is None else len(self.projection)
+
+    def codes(self, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        """What the index holds of embeddings: ``uint8[n, kept]``."""
+        kept = embeddings if self.projection is None else embeddings @ self.projection
+        return np.clip(np.rint((kept - self.offset) / np.float32(self.step)), 0, 255).astype(
+            np.uint8
+        )
+
     def nearest(
         self, embeddings: npt.NDArray[np.float32], k: int, *, threads: int | None = None
     ) -> Neighbours:
         """The ``k`` nearest examples; distances are squared, in units of the embedding."""
-        found = self.index.search(self._codes(embeddings), k, threads=threads)
+        found = self.index.search(self.codes(embeddings), k, threads=threads)
         return Neighbours(found.distances * np.float32(self.step**2), found.ids)
 
     def vote(self, neighbours: Neighbours) -> npt.NDArray[np.float64]:
@@ -118,7 +139,7 @@ class Examples:
         if name not in self.classes:
             self.classes = [*self.classes, name]
         label = self.classes.index(name)
-        self.index.add(self._codes(embeddings))
+        self.index.add(self.codes(embeddings))
         self.labels = np.append(self.labels, np.full(len(embeddings), label, np.int32))
         self.names = [*self.names, *names]
 
@@ -140,10 +161,12 @@ class Examples:
     def arrays(self) -> dict[str, npt.NDArray]:
         """Every array under its name in the file."""
         names = zlib.compress("\0".join(self.names).encode("utf-8", "surrogateescape"), 9)
+        projection = {} if self.projection is None else {"examples.projection": self.projection}
         return {
             "examples.labels": self.labels,
             "examples.names": np.frombuffer(names, np.uint8),
             "examples.offset": self.offset,
+            **projection,
             **{f"examples.index.{k}": array for k, array in self.index.arrays().items()},
         }
 
@@ -162,6 +185,7 @@ class Examples:
                 labels=arrays["examples.labels"],
                 names=_unpack_names(arrays["examples.names"]),
                 classes=list(values["classes"]),
+                projection=arrays.get("examples.projection"),
                 offset=arrays["examples.offset"],
                 step=values["step"],
                 bandwidth=values["bandwidth"],
@@ -186,6 +210,13 @@ class Examples:
             _refuse("the index must hold uint8 under l2")
         if self.offset.dtype != np.float32 or self.offset.shape != (self.index.dim,):
             _refuse("offset must have one float32 per dimension")
+        if self.projection is not None and (
+            self.projection.dtype != np.float32
+            or self.projection.ndim != 2
+            or self.projection.shape[1] != self.index.dim
+            or not np.isfinite(self.projection).all()
+        ):
+            _refuse("projection must be finite float32 with a column per kept dimension")
         for name, value in (("step", self.step), ("bandwidth", self.bandwidth)):
             if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
                 _refuse(f"{name} must be a number above 0")
@@ -194,10 +225,6 @@ class Examples:
         if type(self.k) is not int or not 1 <= self.k <= 1 << 16:
             _refuse("k must be 1 to 65536")
 
-    def _codes(self, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        scaled = np.rint((embeddings - self.offset) / np.float32(self.step))
-        return np.clip(scaled, 0, 255).astype(np.uint8)
-
     def _median_distance(
         self, embeddings: npt.NDArray[np.float32], seed: int, threads: int | None
     ) -> float:
@@ -205,6 +232,15 @@ class Examples:
         found = self.nearest(embeddings[sample], self.k + 1, threads=threads)
         others = np.where(found.ids == sample[:, None], np.inf, found.distances)
         return max(median_bandwidth(others), self.step)
+
+
+def _principal(embeddings: npt.NDArray[np.float32], kept: int) -> npt.NDArray[np.float32] | None:
+    """Directions of the largest spread as columns, or None if there are no more dimensions."""
+    if embeddings.shape[1] <= kept:
+        return None
+    centred = embeddings - embeddings.mean(0, dtype=np.float64)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    return np.ascontiguousarray(directions[:, : -kept - 1 : -1], np.float32)
 
 
 def _check_rows(embeddings: npt.NDArray, names: Sequence[str]) -> None:

@@ -154,9 +154,9 @@ class Session:
         if self.artifact.labels is not None and len(self.artifact.labels) != classes:
             raise ValueError(f"{len(self.artifact.labels)} labels for {classes} logits")
         dim = int(np.prod(self._network.shape(self.artifact.graph.embedding)))
-        if self.artifact.examples is not None and self.artifact.examples.index.dim != dim:
+        if self.artifact.examples is not None and self.artifact.examples.dim != dim:
             raise ValueError(
-                f"the examples have {self.artifact.examples.index.dim} dimensions, "
+                f"the examples have {self.artifact.examples.dim} dimensions, "
                 f"the embedding has {dim}"
             )
 

@@ -137,7 +137,8 @@ def fit(
                 accelerator, folder / "last.ckpt" if resume else None, progress,
             )  # fmt: skip
     best = folder / "best.ckpt" if checkpoints.history else None
-    model.to(device="cpu", memory_format=torch.contiguous_format).eval()
+    model.cpu().eval()
+    model.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     load_weights(model, best or folder / "last.ckpt")
     return FitResult(
         best_checkpoint=best,
@@ -193,7 +194,8 @@ def _run(
     validation_batches = Batches(
         validation, preprocessing, batch_size=_VALIDATION_BATCH, device=device
     )
-    model.to(memory_format=torch.channels_last)  # as the batches are
+    # As the batches are; torch does not declare this form of the method.
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     learner = Learner(model, len(train.classes), config, train_batches, epochs)
     try:
         with stop_on_ctrl_c(stop), display:
