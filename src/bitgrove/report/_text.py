@@ -79,11 +79,13 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def milliseconds(value: float) -> str:
-    r"""A time in milliseconds to three significant digits.
+    r"""A time given in milliseconds to three significant digits; below 0.1 ms in microseconds.
 
-    >>> milliseconds(0.4211)
-    '0.421\xa0ms'
+    >>> milliseconds(0.4211), milliseconds(0.06874)
+    ('0.421\xa0ms', '68.7\xa0µs')
     """
+    if abs(value) < 0.1 and value:
+        return f"{significant(value * 1000)}{_SPACE}µs"
     text = significant(value)
     return text if text == NOTHING else f"{text}{_SPACE}ms"
 
