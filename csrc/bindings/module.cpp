@@ -1,6 +1,10 @@
 #include "module.hpp"
 
+#include <cstdlib>
+
 NB_MODULE(_core, m) {
+    // Objects that live until the interpreter ends are reported to those who ask for it.
+    nanobind::set_leak_warnings(std::getenv("BITGROVE_DEBUG") != nullptr);
     m.doc() =
         "Kernels, graph index and packed-network executor. Use bitgrove.kernels, bitgrove.search "
         "and bitgrove.runtime, which check their arguments.";
