@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import hypothesis
 import numpy as np
 import pytest
@@ -50,6 +52,26 @@ def test_a_changed_head_is_found(packed):
     found = export.verify(model, artifact, images(5, 1, 8, 8))
     assert found.signs_different == 0
     assert not found.equal()
+
+
+def test_ties_are_excused_by_the_number_of_signs_and_nothing_else_is():
+    found = export.Verification(
+        images=256,
+        integers=10,
+        integers_different=0,
+        signs=35_000_000,
+        ties=4,
+        signs_different=0,
+        relative_error=1e-7,
+    )
+    assert found.equal()
+    for change in (
+        {"ties": 50},
+        {"integers_different": 1},
+        {"signs_different": 1},
+        {"relative_error": 1e-3},
+    ):
+        assert not replace(found, **change).equal()
 
 
 class Residual(nn.Module):
