@@ -57,7 +57,7 @@ class Examples:
         names: Sequence[str],
         classes: Sequence[str],
         *,
-        k: int = 20,
+        k: int = 50,
         threads: int | None = None,
         seed: int = 0,
         progress: Progress | None = None,
