@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test check install format bench wheel sanitize clean
+.PHONY: demo test check install format wheel sanitize clean
 
 demo: $(STAMP)  ## train on digits 0-7, pack, teach 8 and 9, write runs/digits/report.html
 	$(BIN)/bitgrove reproduce digits --out runs/digits --overwrite

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import os
 import platform
 import subprocess
 
@@ -20,7 +19,7 @@ def environment(*packages: str) -> dict[str, str | int]:
     return {
         "cpu": kernels.cpu_name(),
         "simd": kernels.simd_level(),
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": kernels.usable_cpus(),
         "commit": commit,
         "date": datetime.date.today().isoformat(),
         "python": platform.python_version(),

@@ -59,10 +59,6 @@ ROWS = {
 }
 
 
-def medians(latency: dict[str, list[float]]) -> dict[str, float]:
-    return {"packed": latency["packed"][1], "torch": latency["torch_float32"][1]}
-
-
 def spread(values: list[float]) -> dict[str, object]:
     return {
         "mean": round(statistics.mean(values), 5),

@@ -60,6 +60,7 @@ void run(const Network& net, In<float, 4> x, std::vector<std::size_t> outputs,
     const Shape& in = net.value(0).shape;
     require(x.shape(1) == in.c && x.shape(2) == in.h && x.shape(3) == in.w,
             "[run] x must have the shape (n, c, h, w) that the network was built for");
+    require(outputs == net.outputs(), "[run] outputs must be those that finish() was given");
     require(outs.size() == outputs.size(), "[run] one array per output is needed");
     std::vector<float*> targets;
     for (std::size_t i = 0; i < outs.size(); ++i) {

@@ -146,10 +146,15 @@ void Network::run(const float* x, std::size_t n, std::span<float* const> outs,
             failure = std::current_exception();
         }
     };
-    std::vector<std::thread> helpers;
-    for (std::size_t t = 1; t < std::min(threads, n); ++t) helpers.emplace_back(work);
-    work();
-    for (std::thread& helper : helpers) helper.join();
+    {
+        std::vector<std::jthread> helpers;
+        try {
+            for (std::size_t t = 1; t < std::min(threads, n); ++t) helpers.emplace_back(work);
+        } catch (const std::exception&) {
+            // No more threads or memory to be had: those that started, and this one, do it all.
+        }
+        work();
+    }
     if (failure) std::rethrow_exception(failure);
 }
 

@@ -27,6 +27,7 @@ class Network {
     void run(const float* x, std::size_t n, std::span<float* const> outs,
              std::size_t threads) const;
 
+    const std::vector<std::size_t>& outputs() const { return outputs_; }
     std::size_t arena_bytes() const { return arena_bytes_; }
 
     static constexpr std::size_t max_side = 1 << 16;

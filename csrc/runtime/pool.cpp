@@ -8,18 +8,30 @@
 namespace bitgrove::runtime {
 namespace {
 
+// Taps of a window that lie inside the input, from the first to before the last: the cost of a
+// window is bounded by the input, however large a kernel a file asks for.
+struct Taps {
+    std::size_t first, last;
+    Taps(const Window& window, std::size_t out, std::size_t in, int axis) {
+        const std::size_t start = out * window.stride[axis], step = window.dilation[axis];
+        const std::size_t before = window.padding[axis];
+        first = start >= before ? 0 : (before - start + step - 1) / step;
+        last = in + before > start ? (in + before - start + step - 1) / step : 0;
+        last = std::min(last, window.kernel[axis]);
+    }
+};
+
 // Calls visit(pixel of the input) for every tap inside; returns how many there were.
 template <typename F>
 std::size_t each_tap(const Window& window, const Shape& in, std::size_t oy, std::size_t ox,
                      F visit) {
+    const Taps rows(window, oy, in.h, 0), columns(window, ox, in.w, 1);
     std::size_t count = 0;
-    for (std::size_t ty = 0; ty < window.kernel[0]; ++ty) {
-        for (std::size_t tx = 0; tx < window.kernel[1]; ++tx) {
-            std::size_t y, x;
-            if (window.source(oy, ty, in.h, 0, y) & window.source(ox, tx, in.w, 1, x)) {
-                visit(y * in.w + x);
-                ++count;
-            }
+    for (std::size_t ty = rows.first; ty < rows.last; ++ty) {
+        const std::size_t y = oy * window.stride[0] + ty * window.dilation[0] - window.padding[0];
+        for (std::size_t tx = columns.first; tx < columns.last; ++tx) {
+            visit(y * in.w + ox * window.stride[1] + tx * window.dilation[1] - window.padding[1]);
+            ++count;
         }
     }
     return count;

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bitgrove import runtime
+from bitgrove import files, runtime
 from bitgrove.cli._app import run
 from bitgrove.search import Fanng
 
@@ -124,6 +124,9 @@ def test_data_lists_the_built_in_sets(capsys):
         (["predict", "{model}", "{folder}", "--k", "0"], 2, ">= 1"),
         (["predict", "{model}", "{folder}", "--k", "x"], 2, "int"),
         (["predict", "{model}", "{folder}", "--colour"], 2, "colour"),
+        (["predict", "{model}", "{folder}", "--threads", str(10**23)], 1, "threads must be"),
+        (["fit", "digits", "--out", "{empty}", "--resume", "--overwrite"], 2, "exclude each other"),
+        (["reproduce", "digits", "--out", "{empty}", "--resume"], 1, "no run to resume"),
         (["predict", "none.grove", "{folder}"], 1, "none.grove: No such file"),
         (["predict", "{folder}", "{folder}"], 1, "Is a directory"),
         (["predict", "{folder}/0.png", "{folder}"], 1, "0.png: "),
@@ -194,3 +197,32 @@ def test_importing_bitgrove_is_cheap_and_brings_no_torch():
     )
     last = next(line for line in ran.stderr.splitlines() if line.endswith("| bitgrove"))
     assert int(last.split("|")[1]) < 150_000  # microseconds
+
+
+def test_asking_for_a_trillion_neighbours_shows_those_there_are(model, folder, capsys):
+    assert run(["predict", str(model), str(folder / "0.png"), "--k", str(10**12), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["neighbours"]) == 60
+
+
+def test_hidden_folders_and_other_files_are_no_pictures(model, folder, capsys):
+    (folder / ".old").mkdir()
+    (folder / "0.png").rename(folder / ".old" / "0.png")
+    (folder / "notes.pdf").write_bytes(b"%PDF")
+    assert run(["predict", str(model), str(folder), "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_what_a_file_says_cannot_reach_the_terminal(tmp_path, capsys):
+    path = tmp_path / "x.grove"
+    files.write(path, {"a": np.zeros(1)}, {}, kind="\x1b]0;owned\x07", version=1)
+    assert run(["inspect", str(path)]) == 1
+    printed = "".join(capsys.readouterr())
+    assert "\x1b" not in printed
+    assert "\\x1b]0;owned" in printed
+
+
+def test_an_index_that_makes_no_sense_is_not_shown(tmp_path, capsys):
+    path = tmp_path / "x.index"
+    files.write(path, {"vectors": np.zeros(3)}, {"type": "fanng"}, kind="index", version=1)
+    assert run(["inspect", str(path)]) == 1
+    assert "x.index" in capsys.readouterr().err

@@ -231,3 +231,37 @@ def test_packing_leaves_the_model_as_it_was():
     assert [m.training for m in model] == [True, False, True, True]
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key])
+
+
+class Traced(nn.Module):
+    """A module whose forward is the function given."""
+
+    def __init__(self, forward, **layers):
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        self._forward = forward
+
+    def forward(self, x):
+        return self._forward(self, x)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Traced(lambda m, x: torch.add(x, x, alpha=0.5)), "no packed form"),
+        (Traced(lambda m, x: torch.flatten(x, 1, 2)), "no packed form"),
+        (Traced(lambda m, x: x + 1), "no packed form"),
+        (Traced(lambda m, x: m.act(x) + x, act=nn.ReLU(inplace=True)), "in place"),
+        (Traced(lambda m, x: nn.functional.relu(x, inplace=True) + x), "in place"),
+    ],
+)
+def test_functions_that_would_be_packed_wrongly_are_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        export.pack(model, torch.zeros(1, 6, 9, 8))
+
+
+def test_in_place_operators_pack_where_nobody_else_reads():
+    model = nn.Sequential(nn.Conv2d(6, 4, 3), nn.ReLU(inplace=True), BinaryConv2d(4, 3, 3))
+    expected, got = outputs(model, images(2, 6, 9, 8))
+    np.testing.assert_array_equal(got, expected)

@@ -140,3 +140,28 @@ def test_a_saved_model_runs_as_the_packed_one(tmp_path, packed):
     before, after = runtime.Session(artifact), runtime.load(path, threads=2)
     np.testing.assert_array_equal(before.run(x), after.run(x))
     np.testing.assert_array_equal(before.embed(x), after.embed(x))
+
+
+def test_a_single_layer_and_a_layer_named_like_a_function_are_verified():
+    x = images(3, 4, 6, 6)
+    alone = BinaryConv2d(4, 5, 3, padding=1)
+    assert export.verify(alone, export.pack(alone, torch.from_numpy(x)), x).equal()
+
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.add = BinaryConv2d(4, 4, 3, padding=1)
+
+        def forward(self, x):
+            return self.add(x + x) + x
+
+    model = Named()
+    found = export.verify(model, export.pack(model, torch.from_numpy(x)), x)
+    assert found.integers > 0
+    assert found.equal()
+
+
+def test_no_images_prove_nothing(packed):
+    model, artifact = packed
+    with pytest.raises(ValueError, match="at least one image"):
+        export.verify(model, artifact, images(0, 1, 8, 8))

@@ -157,3 +157,12 @@ def test_metadata_that_json_cannot_hold_are_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         files.write(tmp_path / "a", {}, {"x": float("nan")}, kind="grove", version=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_big_endian_arrays_are_stored_and_complex_ones_refused(tmp_path):
+    path = tmp_path / "a"
+    files.write(path, {"x": np.arange(5, dtype=">f4")}, {}, kind="grove", version=1)
+    arrays, _ = files.read(path, kind="grove", version=1)
+    np.testing.assert_array_equal(arrays["x"], np.arange(5, dtype=np.float32))
+    with pytest.raises(TypeError, match="tensor 'z' is of complex128"):
+        files.write(path, {"z": np.zeros(2, complex)}, {}, kind="grove", version=1)

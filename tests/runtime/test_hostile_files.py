@@ -117,6 +117,12 @@ def drop(name):
         set_at("preprocessing", 5),
         set_at("examples", "step", 0),
         set_at("examples", "step", "1"),
+        set_at("examples", "step", 10**400),
+        set_at("examples", "step", 1e200),
+        set_at("examples", "bandwidth", 1e-200),
+        set_at("examples", "step", True),
+        set_at("preprocessing", "mean", [10**400]),
+        set_at("preprocessing", "channels", 1.0),
         set_at("examples", "k", 0),
         set_at("examples", "bandwidth", -1),
         set_at("examples", "classes", []),
@@ -174,3 +180,14 @@ def test_saving_over_a_model_is_atomic(model_path, monkeypatch):
         artifact.save(model_path)
     assert model_path.read_bytes() == before
     assert list(model_path.parent.iterdir()) == [model_path]
+
+
+def test_a_window_far_larger_than_its_input_costs_no_more_than_the_input():
+    """A file of some hundred bytes must not keep the machine busy for years."""
+    window = {"kernel": [40_000, 40_000], "stride": [1, 1], "padding": [20_010, 20_010]}
+    node = runtime.Node("input_scale", "k", (0,), {**window, "dilation": [1, 1], "groups": 1})
+    graph = runtime.Graph((1, 3, 2), (node,), 1, 1)
+    x = np.ones((1, 1, 3, 2), np.float32)
+    out = runtime.run_graph(graph.build([1]), graph, [1], x, 1)[1]
+    assert out.shape == (1, 1, 24, 23)
+    np.testing.assert_allclose(out.max(), 6 / 40_000**2, rtol=1e-5)

@@ -156,7 +156,7 @@ def test_every_simd_level_gives_the_same_bits(simd_level, artifact):
 
 
 def test_threads_below_one_are_refused(model_path):
-    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="threads must be 1 to 1024, got 0"):
         runtime.load(model_path, threads=0)
 
 
@@ -259,3 +259,35 @@ def test_the_runtime_imports_neither_torch_nor_scikit_learn():
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_outputs_other_than_those_of_the_plan_are_refused(artifact):
+    graph = artifact.graph
+    network = graph.build([graph.logits, graph.embedding])
+    x = Session(artifact).preprocessing(pictures(2))
+    for outputs in ([], [graph.logits], [graph.embedding, graph.logits]):
+        with pytest.raises(ValueError, match="outputs must be those"):
+            runtime.run_graph(network, graph, outputs, x, 1)
+
+
+@pytest.mark.parametrize("images", ["holiday.jpg", b"bytes"])
+def test_a_single_picture_is_not_taken_for_a_list(artifact, images):
+    with pytest.raises(TypeError, match="must be a list of pictures"):
+        Session(artifact).predict(images)
+
+
+def test_more_neighbours_than_examples_are_all_of_them(artifact):
+    (prediction,) = Session(artifact).predict(pictures(1), k=10**12)
+    assert len(prediction.neighbours) == 60
+
+
+def test_threads_that_cannot_start_are_done_without(artifact, model_path):
+    code = (
+        "import resource, numpy as np; from bitgrove import runtime;"
+        f"s = runtime.load({str(model_path)!r}, threads=256);"
+        "x = np.zeros((20000, 1, 8, 8), np.float32); expected = s.run(x[:1]);"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize();"
+        "limit = used + (300 << 20); resource.setrlimit(resource.RLIMIT_AS, (limit, limit));"
+        "assert (s.run(x) == expected).all()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -11,12 +11,14 @@ from cyclopts import App, CycloptsError
 
 from .. import __version__
 from . import _data, _doctor, _fit, _inspect, _predict, _reproduce, _teach
+from ._pictures import shown
 
 app = App(
     name="bitgrove",
     help="Train small vision models, pack them into one file, run and teach them on a CPU.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 app.command(_fit.fit)
 app.command(_predict.predict)
@@ -44,21 +46,34 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code or 0
     except CycloptsError as error:
-        return _fail(f"{error}\nTry 'bitgrove --help'.", 2)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        code = _fail(_one_line(error), 2)
+        print("Try 'bitgrove --help'.", file=sys.stderr)
+        return code
+    except KeyboardInterrupt as error:
+        return _fail(str(error) or "interrupted", 130)
     except BrokenPipeError:
         # Whoever read the output has gone; nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError) as error:
+    except _EXPLAINED as error:
         if os.environ.get("BITGROVE_DEBUG"):
             raise
         return _fail(_one_line(error), 1)
 
 
+_EXPLAINED = (
+    ArithmeticError,
+    MemoryError,
+    ModuleNotFoundError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 def _fail(message: str, code: int) -> int:
-    print(f"bitgrove: {message}", file=sys.stderr)
+    print(f"bitgrove: {shown(message)}", file=sys.stderr)  # names in it may come from a file
     return code
 
 

@@ -27,7 +27,7 @@ def doctor() -> None:
     """Show the CPU level, the versions, and which extras are missing."""
     print(f"bitgrove        {__version__}")
     print(f"python          {platform.python_version()} on {platform.system().lower()}")
-    print(f"cpu             {kernels.cpu_name()}, {len(os.sched_getaffinity(0))} usable")
+    print(f"cpu             {kernels.cpu_name()}, {kernels.usable_cpus()} usable")
     forced = " (forced by BITGROVE_SIMD)" if os.environ.get("BITGROVE_SIMD") else ""
     print(f"simd            {kernels.simd_level()}{forced} of {', '.join(kernels.simd_levels())}")
     print(f"data folder     {os.environ.get('BITGROVE_DATA') or 'BITGROVE_DATA is not set'}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from .. import require
@@ -31,7 +31,7 @@ def fit(
     threads: Positive | None = None,
     resume: bool = False,
     overwrite: bool = False,
-) -> int:
+) -> None:
     """Train a small binary network on pictures and pack it into OUT/model.grove.
 
     Writes OUT/report.html too. Ctrl-C leaves a checkpoint, and --resume goes on from it.
@@ -65,6 +65,7 @@ def fit(
     from .. import data as _data
     from .. import jobs
 
+    check_out(out, resume=resume, overwrite=overwrite)
     steps = jobs.Steps()
     with steps.bar(f"loading {shown(data)}") as advance:
         splits = _data.load_splits(data, seed=seed, size=size, threads=threads, progress=advance)
@@ -80,21 +81,32 @@ def fit(
         resume=resume,
         overwrite=overwrite,
     )
-    try:
-        run = jobs.fit(
-            splits,
-            out,
-            options,
-            title=f"{Path(data).name or data}: {len(splits.train.classes)} classes",
-            data=_sentence(data, splits),
-            command=_command(data, out, epochs, size, width, flip, twin, seed, threads),
-            steps=steps,
-        )
-    except jobs.InterruptedRunError as error:
-        print(f"bitgrove: {error}", file=sys.stderr)
-        return 130
+    run = jobs.fit(
+        splits,
+        out,
+        options,
+        title=f"{Path(data).name or data}: {len(splits.train.classes)} classes",
+        data=_sentence(data, splits),
+        command=_command(data, out, epochs, size, width, flip, twin, seed, threads),
+        steps=steps,
+    )
     print(f"model   {run.model_path}\nreport  {out / 'report.html'}")
-    return 0
+
+
+def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse, before any work is done, what the folder of the run does not allow.
+
+    Raises:
+        CycloptsError: both ``--resume`` and ``--overwrite`` are given.
+        ValueError: the folder holds a run and neither is given, or it holds none to resume.
+    """
+    if resume and overwrite:
+        raise CycloptsError(msg="--resume and --overwrite exclude each other; give one")
+    begun = (out / "checkpoints" / "last.ckpt").exists()
+    if begun and not resume and not overwrite:
+        raise ValueError(f"{out} holds a run: --resume goes on with it, --overwrite replaces it")
+    if resume and not begun:
+        raise ValueError(f"{out} holds no run to resume; leave --resume out to begin one")
 
 
 def _sentence(data: str, splits: tuple) -> str:

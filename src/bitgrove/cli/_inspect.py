@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import files
-from ..runtime import Artifact, Node, Session
+from ..runtime import Node, Session, load
+from ..search import Fanng, Flat
 from ._pictures import shown
 
 
@@ -23,11 +24,14 @@ def inspect(file: Path, /) -> None:
         A .grove file, or an index.
     """
     kind, version = files.peek(file)
-    print(f"{shown(str(file))}: {kind}, format version {version}, {file.stat().st_size:,} bytes")
+    size = file.stat().st_size
+    print(f"{shown(str(file))}: {shown(kind)}, format version {version}, {size:,} bytes")
     if kind == "grove":
-        _show_model(Session(Artifact.load(file)))
+        _show_model(load(file))
     else:
-        _show_tensors(*files.read(file, kind=kind, version=version))
+        tensors, metadata = files.read(file, kind="index", version=1)
+        {"flat": Flat, "fanng": Fanng}.get(metadata.get("type", ""), Fanng).load(file)  # checks it
+        _show_tensors(tensors, metadata)
 
 
 def _show_model(session: Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from ..data import is_picture
 
 
 def find_pictures(paths: Sequence[Path]) -> list[Path]:
@@ -18,7 +18,8 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_picture(p))
+            inside = sorted(p for p in path.rglob("*") if is_picture(p.relative_to(path)))
+            inside = [p for p in inside if p.is_file()]
             if not inside:
                 raise ValueError(f"{path}: no pictures in this folder")
             found += inside
@@ -39,9 +40,3 @@ def shown(text: str) -> str:
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
         for c in text
     )
-
-
-def _is_picture(path: Path) -> bool:
-    if any(part.startswith(".") for part in path.parts[-1:]):
-        return False
-    return path.suffix.lower() in Image.registered_extensions()

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from .. import require
+from ._fit import check_out
 
 
 def reproduce(
@@ -18,8 +19,9 @@ def reproduce(
     *,
     out: Path | None = None,
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    resume: bool = False,
     overwrite: bool = False,
-) -> int:
+) -> None:
     """Run a recipe: one command that makes the figures of one page.
 
     Parameters
@@ -30,6 +32,8 @@ def reproduce(
         Folder of the run. By default runs/RECIPE.
     seed:
         Of everything random.
+    resume:
+        Go on with the run that OUT holds.
     overwrite:
         Replace the run that OUT holds.
     """
@@ -41,6 +45,6 @@ def reproduce(
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ValueError(f"no recipe '{recipe}'; known: {', '.join(recipes.RECIPES)}.{hint}")
     folder = out or Path("runs") / recipe
-    recipes.RECIPES[recipe](folder, seed=seed, overwrite=overwrite)
+    check_out(folder, resume=resume, overwrite=overwrite)
+    recipes.RECIPES[recipe](folder, seed=seed, resume=resume, overwrite=overwrite)
     print(f"model   {folder / 'model.grove'}\nreport  {folder / 'report.html'}")
-    return 0

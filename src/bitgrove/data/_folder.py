@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..kernels import usable_cpus
 from ..runtime import ImageError, Preprocessing
 from ._errors import DataError
 from ._images import ImageData, Skipped
@@ -56,7 +56,7 @@ def load_folder(
         channels = channels or guessed.channels
     decoder = Preprocessing(*size, channels, (0.0,) * channels, (1.0,) * channels)
     images = np.empty((len(listing.names), *size, channels), np.uint8)
-    failed = _decode_all(listing, decoder, images, threads or _usable_cpus(), progress)
+    failed = _decode_all(listing, decoder, images, threads or usable_cpus(), progress)
     readable = np.ones(len(images), bool)
     readable[list(failed)] = False
     _check_counts(listing, readable, min_per_class)
@@ -132,9 +132,3 @@ def _check_counts(listing: Listing, readable: npt.NDArray[np.bool_], least: int)
             f"too few images in {where}: class {shown}; at least {least} are needed. "
             "Add images or remove the folder of the class"
         )
-
-
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

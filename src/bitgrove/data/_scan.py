@@ -30,6 +30,16 @@ PARTS = ("train", "validation", "test")
 _PART_FOLDERS = {"train": 0, "val": 1, "validation": 1, "test": 2}
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a file below a folder is meant as a picture, by its name and not hidden.
+
+    >>> [is_picture(Path(name)) for name in ("a/b.JPG", "a/notes.txt", ".old/b.jpg")]
+    [True, False, False]
+    """
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The pictures below a folder, sorted by name."""

@@ -59,7 +59,7 @@ def pack(
     training = {module: module.training for module in model.modules()}
     try:
         model.eval()
-        traced = _trace(model)
+        traced = _trace(with_named_layers(model))
         with torch.no_grad():
             ShapeProp(traced).propagate(example_input[:1].detach())
         walk = _Walk(traced)
@@ -83,12 +83,14 @@ class _Tracer(fx.Tracer):
         )
 
 
+def with_named_layers(model: nn.Module) -> nn.Module:
+    """The model itself, or, if it is a single layer, a sequence of that one."""
+    return nn.Sequential(model) if _Tracer().is_leaf_module(model, "") else model
+
+
 def _trace(model: nn.Module) -> fx.GraphModule:
-    tracer = _Tracer()
-    if tracer.is_leaf_module(model, ""):
-        model = nn.Sequential(model)
     try:
-        return fx.GraphModule(model, tracer.trace(model))
+        return fx.GraphModule(model, _Tracer().trace(model))
     except TraceError as error:
         raise ValueError(f"the model cannot be traced: {error}") from None
 
@@ -139,12 +141,15 @@ class _Walk:
         if node.op == "call_module":
             return self._convert_module(node, self._module(node))
         inputs = [arg for arg in node.args if isinstance(arg, fx.Node)]
-        name = node.name
-        if node.target in (operator.add, torch.add, "add", operator.iadd) and len(inputs) == 2:
+        name = f"({node.name})"  # in brackets, so that no layer has the same
+        if node.target is operator.iadd or node.kwargs.get("inplace"):
+            self._refuse_shared(node)
+        is_sum = node.target in (operator.add, torch.add, "add", operator.iadd)
+        if is_sum and len(inputs) == len(node.args) == 2 and not node.kwargs:
             return self.emit.add("add", name, *map(self._real, inputs))
         if node.target in (F.relu, torch.relu, "relu"):
             return self.emit.add("relu", name, self._real(inputs[0]))
-        if node.target in (torch.flatten, "flatten") and _first_axis(node) == 1:
+        if node.target in (torch.flatten, "flatten") and _axes(node) == (1, -1):
             return self._flatten(node, name)
         raise ValueError(_unknown())
 
@@ -152,6 +157,8 @@ class _Walk:
         name, source = str(node.target), node.args[0]
         if not isinstance(source, fx.Node):
             raise ValueError("the input must be a tensor")
+        if getattr(module, "inplace", False):
+            self._refuse_shared(node)
         if isinstance(module, BinaryConv2d):
             return binary_conv2d(self.emit, name, module, self._values[source])
         if isinstance(module, BinaryLinear):
@@ -195,6 +202,12 @@ class _Walk:
             and not getattr(module, "input_scale", False)
         )
 
+    def _refuse_shared(self, node: fx.Node) -> None:
+        """In place, an operator writes over its input; nobody else may read that."""
+        source = node.args[0]
+        if isinstance(source, fx.Node) and len(source.users) > 1:
+            raise ValueError("works in place on a tensor that is read again; make it a new tensor")
+
     def _flatten(self, node: fx.Node, name: str) -> int:
         source = node.args[0]
         assert isinstance(source, fx.Node)  # checked by the callers
@@ -221,8 +234,12 @@ class _Walk:
         return value
 
 
-def _first_axis(node: fx.Node) -> object:
-    return node.kwargs.get("start_dim", node.args[1] if len(node.args) > 1 else 0)
+def _axes(node: fx.Node) -> tuple[object, object]:
+    """The first and last axis that a flattening joins."""
+    given = [*node.args[1:], *[None] * 2]
+    first = node.kwargs.get("start_dim", 0 if given[0] is None else given[0])
+    last = node.kwargs.get("end_dim", -1 if given[1] is None else given[1])
+    return first, last
 
 
 def _unknown() -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..nn import BinaryConv2d, BinaryLinear
 from ..runtime import Artifact, Graph, Node, Session, run_graph
+from ._pack import with_named_layers
 
 _TIE = 1e-5
 """A pre-activation this small against its layer's largest is a tie that rounding may break."""
@@ -64,8 +65,11 @@ def verify(
         threads: for the packed model.
 
     Raises:
-        ValueError: a binary layer is called more than once.
+        ValueError: there is no image, or a binary layer is called more than once.
     """
+    if not len(x):
+        raise ValueError("at least one image is needed")
+    model = with_named_layers(model)
     inputs, logits = _watch(model, torch.from_numpy(x))
     layers = {node.name: node for node in artifact.graph.nodes if node.op == "binary_conv2d"}
     integers = different = 0
@@ -92,7 +96,7 @@ def verify(
         tied |= first & (small | ~turned).all(1)
         turned_signs += turned.sum(1)
     kept = ~tied
-    expected_logits = logits.numpy()[kept]
+    expected_logits = logits.numpy().reshape(len(x), -1)[kept]
     error = np.abs(packed[graph.logits].reshape(len(x), -1)[kept] - expected_logits).max(
         1, initial=0
     )

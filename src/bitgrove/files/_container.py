@@ -46,6 +46,7 @@ def write(
 
     Raises:
         ValueError: the metadata are no JSON.
+        TypeError: an array is of a dtype that the container cannot hold.
 
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "a.grove"
@@ -53,7 +54,7 @@ def write(
     >>> read(target, kind="grove", version=1)
     ({'x': array([0, 1, 2])}, {'labels': ['a']})
     """
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = {name: _storable(name, array) for name, array in tensors.items()}
     text = json.dumps(metadata, allow_nan=False, separators=(",", ":"), sort_keys=True)
     checksums = {name: zlib.crc32(array.data) for name, array in arrays.items() if array.size}
     described = _describe(kind, version, text, {name: _entry(a) for name, a in arrays.items()})
@@ -186,6 +187,13 @@ def _json(text: str | bytes, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         _refuse(f"{what} is no JSON object", at=8)
     return value
+
+
+def _storable(name: str, array: npt.NDArray) -> npt.NDArray:
+    """Row-major and little-endian."""
+    if array.dtype.name not in _DTYPES:
+        raise TypeError(f"tensor '{name}' is of {array.dtype}; possible: {', '.join(_DTYPES)}")
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 
 def _entry(array: npt.NDArray) -> list[Any]:

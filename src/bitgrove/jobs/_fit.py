@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from ._network import network_for
 from ._steps import Steps
 
 
-class InterruptedRunError(RuntimeError):
+class InterruptedRunError(KeyboardInterrupt):
     """Ctrl-C ended the training; the message says how to go on."""
 
 
@@ -93,7 +92,7 @@ def fit(
     """
     started = time.perf_counter()
     steps = steps or Steps(quiet=options.quiet)
-    threads = options.threads or len(os.sched_getaffinity(0))
+    threads = options.threads or kernels.usable_cpus()
     train = splits.train
     steps.say(
         f"{len(train):,} training, {len(splits.validation):,} validation and "
@@ -104,7 +103,7 @@ def fit(
     best = result.best
     if result.interrupted or best is None:
         raise InterruptedRunError(
-            f"interrupted after {result.epochs} epochs; the same command with --resume goes on"
+            f"interrupted after {result.epochs} epochs; --resume instead of --overwrite goes on"
         )
     steps.say(f"epoch {best.epoch} is best: {best.validation_accuracy:.2%} on validation")
     twin, twin_accuracy = _twin(splits, out, options, threads, steps)
@@ -195,7 +194,9 @@ def _twin(
     steps.say("training the float32 twin of the same shape")
     model, result = _train(splits, out, options, threads, real=True)
     if result.interrupted:
-        raise InterruptedRunError("interrupted while training the twin; --resume goes on")
+        raise InterruptedRunError(
+            "interrupted while training the twin; --resume instead of --overwrite goes on"
+        )
     logits = training.evaluate(model, splits.test, result.preprocessing)
     answers = [splits.test.classes[i] for i in logits.argmax(1)]
     truths = _measure.truths(splits.test)

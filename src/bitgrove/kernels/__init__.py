@@ -8,3 +8,4 @@ from ._simd import cpu_name as cpu_name
 from ._simd import set_simd_level as set_simd_level
 from ._simd import simd_level as simd_level
 from ._simd import simd_levels as simd_levels
+from ._simd import usable_cpus as usable_cpus

@@ -1,5 +1,6 @@
 """Which instruction set the kernels use: the fastest the CPU has, unless told otherwise."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def set_simd_level(name: str) -> None:
     >>> set_simd_level(before)
     """
     _core.set_simd_level(name)
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use: how many threads pay.
+
+    >>> usable_cpus() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):  # absent on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cpu_name() -> str:

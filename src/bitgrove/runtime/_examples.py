@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from ..interfaces import Neighbours
 from ..search import Fanng, kernel_vote, median_bandwidth
+from ._checks import is_positive
 
 _NAMES_LIMIT = 1 << 28
 """Bytes of all names together, so that a hostile file cannot inflate to any size."""
@@ -75,7 +75,8 @@ class Examples:
         projection = _principal(embeddings, cls.KEPT)
         kept = embeddings if projection is None else embeddings @ projection
         low, high = kept.min(0), kept.max(0)
-        step = float((high - low).max()) / 255 or 1.0
+        step = float((high - low).max()) / 255
+        step = step if is_positive(step) else 1.0
         index = Fanng(kept.shape[1], metric="l2", dtype="uint8")
         examples = cls(
             index=index,
@@ -218,7 +219,7 @@ class Examples:
         ):
             _refuse("projection must be finite float32 with a column per kept dimension")
         for name, value in (("step", self.step), ("bandwidth", self.bandwidth)):
-            if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+            if not is_positive(value):
                 _refuse(f"{name} must be a number above 0")
         if not np.isfinite(self.offset).all():
             _refuse("offset must be finite")

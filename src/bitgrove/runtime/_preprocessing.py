@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ._checks import is_number, is_positive
 
 _SIDE_LIMIT = 4096
 """Pixels: the largest input side that a file may ask for."""
@@ -64,15 +65,13 @@ class Preprocessing:
             side = getattr(self, name)
             if type(side) is not int or not 1 <= side <= _SIDE_LIMIT:
                 raise ValueError(f"{name} must be an integer in 1 to {_SIDE_LIMIT}, got {side!r}")
-        if self.channels not in (1, 3):
+        if type(self.channels) is not int or self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels!r}")
         for name in ("mean", "std"):
             values = getattr(self, name)
-            if len(values) != self.channels or not all(
-                isinstance(v, int | float) and math.isfinite(v) for v in values
-            ):
+            if len(values) != self.channels or not all(map(is_number, values)):
                 raise ValueError(f"{name} must hold {self.channels} finite numbers, got {values!r}")
-        if min(self.std) <= 0:
+        if not all(map(is_positive, self.std)):
             raise ValueError(f"std must be above 0, got {self.std}")
 
     @classmethod

@@ -17,6 +17,8 @@ from ._artifact import Artifact
 from ._graph import Graph
 from ._preprocessing import ImageSource, Preprocessing
 
+_MOST_THREADS = 1024
+
 
 class Example(NamedTuple):
     """A remembered image near a query."""
@@ -49,8 +51,8 @@ class Session:
     """
 
     def __init__(self, artifact: Artifact, threads: int = 1) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
+        if not 1 <= threads <= _MOST_THREADS:
+            raise ValueError(f"threads must be 1 to {_MOST_THREADS}, got {threads}")
         self.artifact = artifact
         self.threads = threads
         self._network = artifact.graph.build(artifact.graph.outputs)
@@ -86,6 +88,8 @@ class Session:
             ImageError: a picture cannot be read.
             ValueError: the model has no preprocessing, or ``k`` is below 1.
         """
+        if isinstance(images, str | bytes | os.PathLike):
+            raise TypeError("images must be a list of pictures; write [path] for a single one")
         return self.classify(self.preprocessing(list(images)), k=k)
 
     def classify(self, x: npt.NDArray[np.float32], *, k: int = 5) -> list[Prediction]:
@@ -98,7 +102,8 @@ class Session:
             scores = _softmax(outputs[self.artifact.graph.logits])
             return [Prediction(self._label(p), float(p.max()), []) for p in scores]
         embeddings = outputs[self.artifact.graph.embedding]
-        found = examples.nearest(embeddings, max(k, examples.k), threads=self.threads)
+        wanted = min(max(k, examples.k), len(examples))
+        found = examples.nearest(embeddings, wanted, threads=self.threads)
         return [
             Prediction(
                 examples.classes[int(p.argmax())],
@@ -194,8 +199,8 @@ def load(path: str | os.PathLike[str], threads: int = 1) -> Session:
         ValueError: ``threads`` is below 1.
     """
     artifact = Artifact.load(path)
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
+    if not 1 <= threads <= _MOST_THREADS:
+        raise ValueError(f"threads must be 1 to {_MOST_THREADS}, got {threads}")
     try:
         return Session(artifact, threads)
     except ValueError as error:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .. import _core, files
 from ..interfaces import Neighbours, describe
+from ..kernels import usable_cpus
 from ._layout import DTYPES, Layout, as_bytes, positive_int
 
 Native = TypeVar("Native", _core.FlatIndex, _core.FanngIndex)
@@ -169,9 +170,7 @@ def usable_threads(threads: int | None) -> int:
     """The number given, or that of the CPUs that this process may use."""
     if threads is not None:
         return positive_int("threads", threads)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return usable_cpus()
 
 
 def array_of(name: str, arrays: Mapping[str, npt.NDArray], dtype: type) -> npt.NDArray:

@@ -17,12 +17,15 @@ TAUGHT = 20
 """Examples of each new class."""
 
 
-def run(out: Path, *, seed: int = 0, overwrite: bool = False, epochs: int = 60) -> Run:
+def run(
+    out: Path, *, seed: int = 0, resume: bool = False, overwrite: bool = False, epochs: int = 60
+) -> Run:
     """Run the recipe in about a minute.
 
     Args:
         out: folder of the run.
         seed: of everything random, the split and the taught examples too.
+        resume: go on with the run that ``out`` holds.
         overwrite: replace the run that ``out`` holds.
         epochs: passes over the training images; validation is best well before the 60th.
     """
@@ -32,7 +35,9 @@ def run(out: Path, *, seed: int = 0, overwrite: bool = False, epochs: int = 60) 
     run = jobs.fit(
         old,
         out,
-        FitOptions(epochs=epochs, twin=True, seed=seed, threads=1, overwrite=overwrite),
+        FitOptions(
+            epochs=epochs, twin=True, seed=seed, threads=1, resume=resume, overwrite=overwrite
+        ),
         title="Digits: trained on 0–7, taught 8 and 9",
         data=(
             "The 1,797 handwritten digits that come with scikit-learn, 8x8 pixels, split 60/20/20 "
