@@ -1,8 +1,9 @@
-#include <nanobind/stl/array.h>
+// The packed network. Outside, values have as many sides as the input: (c, l), (c, h, w) or
+// (c, d, h, w); inside always three, the missing ones being 1.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <array>
 #include <optional>
 #include <vector>
 
@@ -14,162 +15,265 @@ namespace {
 
 using namespace bitgrove::runtime;
 
-using Pair = std::array<std::size_t, 2>;
+template <typename T>
+using Tensor = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 using Vector = std::optional<In<float, 1>>;
+using Bits = std::optional<In<std::uint8_t, 1>>;
+using Sides = std::vector<std::size_t>;
+
+struct SidedNetwork : Network {
+    SidedNetwork(std::size_t channels, const Sides& sides)
+        : Network(input(channels, sides)), axes(sides.size()) {}
+
+    static Shape input(std::size_t channels, const Sides& sides) {
+        require(sides.size() >= 1 && sides.size() <= 3, "an input has 1, 2 or 3 sides");
+        Sides all(3 - sides.size(), 1);
+        all.insert(all.end(), sides.begin(), sides.end());
+        return {all[0], all[1], all[2], channels};
+    }
+
+    // The last three numbers of a list of `axes`, the missing ones being `fill`.
+    template <typename T>
+    std::array<T, 3> triple(const std::vector<T>& numbers, T fill) const {
+        require(numbers.size() == axes, "a list must have " + std::to_string(axes) + " numbers");
+        std::array<T, 3> all{fill, fill, fill};
+        std::copy(numbers.begin(), numbers.end(), all.end() - static_cast<std::ptrdiff_t>(axes));
+        return all;
+    }
+
+    Triple triple(const char* name, const Sides& numbers, std::size_t fill,
+                  std::size_t least) const {
+        const Triple all = triple(numbers, fill);
+        for (std::size_t n : all) {
+            require(n >= least && n <= max_side,
+                    std::string(name) + " must be in " + std::to_string(least) + " to 65536");
+        }
+        return all;
+    }
+
+    Window window(const Sides& kernel, const Sides& stride, const Sides& padding) const {
+        return {triple("kernel", kernel, 1, 1), triple("stride", stride, 1, 1),
+                triple("padding", padding, 0, 0)};
+    }
+
+    // Channels and sides as they are outside.
+    Sides outside(std::size_t number) const {
+        const Shape& s = value(number).shape;
+        const Sides all{s.d, s.h, s.w};
+        Sides out{s.c};
+        out.insert(out.end(), all.end() - static_cast<std::ptrdiff_t>(axes), all.end());
+        return out;
+    }
+
+    const std::size_t axes;
+};
 
 Floats span_of(const Vector& v) {
     return v ? Floats(v->data(), v->size()) : Floats();
 }
 
-Window window_of(Pair kernel, Pair stride, Pair padding, Pair dilation) {
-    Window w{};
-    for (int axis : {0, 1}) {
-        const auto limit = Network::max_side;
-        require(kernel[axis] >= 1 && kernel[axis] <= limit, "kernel must be in 1 to 65536");
-        require(stride[axis] >= 1 && stride[axis] <= limit, "stride must be in 1 to 65536");
-        require(padding[axis] <= limit, "padding must be in 0 to 65536");
-        require(dilation[axis] >= 1 && dilation[axis] <= limit, "dilation must be in 1 to 65536");
-        w.kernel[axis] = kernel[axis];
-        w.stride[axis] = stride[axis];
-        w.padding[axis] = padding[axis];
-        w.dilation[axis] = dilation[axis];
-    }
-    return w;
+Bytes span_of(const Bits& v) {
+    return v ? Bytes(v->data(), v->size()) : Bytes();
 }
 
-std::size_t conv2d(Network& net, std::size_t in, In<float, 4> weight, Vector bias, Pair stride,
-                   Pair padding, Pair dilation, std::size_t groups, int pad_value) {
-    const Window window = window_of({weight.shape(1), weight.shape(2)}, stride, padding, dilation);
-    return net.add(make_conv2d(net.value(in), Floats(weight.data(), weight.size()), span_of(bias),
-                               weight.shape(0), window, groups, pad_value),
+// The window of a convolution, whose kernel is the shape of weight[out][kernel...][in].
+template <typename T>
+Window window_of(const SidedNetwork& net, const Tensor<T>& weight, const Sides& stride,
+                 const Sides& padding, const Sides& dilation) {
+    require(weight.ndim() == net.axes + 2,
+            "weight must have " + std::to_string(net.axes + 2) + " dimensions");
+    Sides kernel;
+    for (std::size_t i = 1; i <= net.axes; ++i) kernel.push_back(weight.shape(i));
+    Window window = net.window(kernel, stride, padding);
+    window.dilation = net.triple("dilation", dilation, 1, 1);
+    return window;
+}
+
+std::size_t conv(SidedNetwork& net, std::size_t in, const Tensor<float>& weight, const Vector& bias,
+                 const Sides& stride, const Sides& padding, const Sides& dilation,
+                 std::size_t groups, int pad_value) {
+    const Window window = window_of(net, weight, stride, padding, dilation);
+    return net.add(make_conv(net.value(in), Floats(weight.data(), weight.size()), span_of(bias),
+                             weight.shape(0), window, groups, pad_value),
                    {in});
 }
 
-std::size_t binary_conv2d(Network& net, std::size_t in, In<std::uint8_t, 4> weight, Vector scale,
-                          Vector bias, Pair stride, Pair padding, Pair dilation, std::size_t groups,
-                          int pad_value) {
-    const Window window = window_of({weight.shape(1), weight.shape(2)}, stride, padding, dilation);
+std::size_t binary_conv(SidedNetwork& net, std::size_t in, const Tensor<std::uint8_t>& weight,
+                        const Vector& scale, const Vector& bias, const Sides& stride,
+                        const Sides& padding, const Sides& dilation, std::size_t groups,
+                        int pad_value) {
+    const Window window = window_of(net, weight, stride, padding, dilation);
     return net.add(
-        make_binary_conv2d(net.value(in), Bytes(weight.data(), weight.size()), span_of(scale),
-                           span_of(bias), weight.shape(0), window, groups, pad_value),
+        make_binary_conv(net.value(in), Bytes(weight.data(), weight.size()), span_of(scale),
+                         span_of(bias), weight.shape(0), window, groups, pad_value),
         {in});
 }
 
-void run(const Network& net, In<float, 4> x, std::vector<std::size_t> outputs,
-         std::vector<Out<float, 4>> outs, std::size_t threads) {
-    const Shape& in = net.value(0).shape;
-    require(x.shape(1) == in.c && x.shape(2) == in.h && x.shape(3) == in.w,
-            "[run] x must have the shape (n, c, h, w) that the network was built for");
+std::size_t scale_map(SidedNetwork& net, std::size_t in, const Tensor<float>& map) {
+    require(map.ndim() == net.axes + 1,
+            "map must have " + std::to_string(net.axes + 1) + " dimensions");
+    Sides sides;
+    for (std::size_t i = 0; i < net.axes; ++i) sides.push_back(map.shape(i));
+    const Shape shape = SidedNetwork::input(map.shape(net.axes), sides);
+    return net.add(make_scale_map(net.value(in), Floats(map.data(), map.size()), shape), {in});
+}
+
+std::size_t concat(SidedNetwork& net, const Sides& inputs) {
+    std::vector<Value> values;
+    for (std::size_t in : inputs) values.push_back(net.value(in));
+    return net.add(make_concat(values), inputs);
+}
+
+std::size_t upsample(SidedNetwork& net, std::size_t in, const Sides& size,
+                     const std::vector<float>& step, const std::string& mode) {
+    require(mode == "nearest" || mode == "linear", "mode must be 'nearest' or 'linear'");
+    const auto kind = mode == "nearest" ? Upsampling::nearest : Upsampling::linear;
+    return net.add(
+        make_upsample(net.value(in), net.triple("size", size, 1, 1), net.triple(step, 1.0f), kind),
+        {in});
+}
+
+template <typename Array>
+bool has_shape(const Array& array, std::size_t n, const Sides& sides) {
+    bool same = array.ndim() == sides.size() + 1 && array.shape(0) == n;
+    for (std::size_t i = 0; same && i < sides.size(); ++i) same = array.shape(i + 1) == sides[i];
+    return same;
+}
+
+void run(const SidedNetwork& net, const Tensor<float>& x, const Sides& outputs,
+         const std::vector<nb::ndarray<float, nb::numpy, nb::c_contig, nb::device::cpu>>& outs,
+         std::size_t threads) {
+    const std::size_t n = x.ndim() ? x.shape(0) : 0;
+    require(has_shape(x, n, net.outside(0)),
+            "[run] x must have the shape (n, c, sides) that the network was built for");
     require(outputs == net.outputs(), "[run] outputs must be those that finish() was given");
     require(outs.size() == outputs.size(), "[run] one array per output is needed");
     std::vector<float*> targets;
     for (std::size_t i = 0; i < outs.size(); ++i) {
-        const Shape& s = net.value(outputs[i]).shape;
-        require(outs[i].shape(0) == x.shape(0) && outs[i].shape(1) == s.c &&
-                    outs[i].shape(2) == s.h && outs[i].shape(3) == s.w,
+        require(has_shape(outs[i], n, net.outside(outputs[i])),
                 "[run] an output array has the wrong shape");
         targets.push_back(outs[i].data());
     }
     nb::gil_scoped_release nogil;
-    net.run(x.data(), x.shape(0), targets, threads);
+    net.run(x.data(), n, targets, threads);
 }
 
 }  // namespace
 
 void bind_runtime(nb::module_& m) {
-    nb::class_<Network>(m, "Network")
-        .def(
-            "__init__",
-            [](Network* self, std::size_t channels, std::size_t height, std::size_t width) {
-                new (self) Network(Shape{height, width, channels});
-            },
-            "channels"_a, "height"_a, "width"_a)
-        .def("conv2d", &conv2d, "input"_a, "weight"_a.noconvert(), "bias"_a.noconvert().none(),
+    using Net = SidedNetwork;
+    nb::class_<Net>(m, "Network")
+        .def(nb::init<std::size_t, const Sides&>(), "channels"_a, "sides"_a)
+        .def("conv", &conv, "input"_a, "weight"_a.noconvert(), "bias"_a.noconvert().none(),
              "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "pad_value"_a)
         .def(
             "sign",
-            [](Network& net, std::size_t in, Vector threshold,
-               std::optional<In<std::uint8_t, 1>> flip, std::size_t groups) {
-                const Bytes flips = flip ? Bytes(flip->data(), flip->size()) : Bytes();
-                return net.add(make_sign(net.value(in), span_of(threshold), flips, groups), {in});
+            [](Net& net, std::size_t in, const Vector& threshold, const Bits& flip,
+               std::size_t groups) {
+                return net.add(make_sign(net.value(in), span_of(threshold), span_of(flip), groups),
+                               {in});
             },
             "input"_a, "threshold"_a.noconvert().none(), "flip"_a.noconvert().none(), "groups"_a)
-        .def("binary_conv2d", &binary_conv2d, "input"_a, "weight"_a.noconvert(),
+        .def(
+            "binarise",
+            [](Net& net, std::size_t in, const Vector& threshold, const Bits& flip) {
+                return net.add(make_binarise(net.value(in), span_of(threshold), span_of(flip)),
+                               {in});
+            },
+            "input"_a, "threshold"_a.noconvert().none(), "flip"_a.noconvert().none())
+        .def("binary_conv", &binary_conv, "input"_a, "weight"_a.noconvert(),
              "scale"_a.noconvert().none(), "bias"_a.noconvert().none(), "stride"_a, "padding"_a,
              "dilation"_a, "groups"_a, "pad_value"_a)
         .def(
             "affine",
-            [](Network& net, std::size_t in, In<float, 1> scale, In<float, 1> bias) {
+            [](Net& net, std::size_t in, In<float, 1> scale, In<float, 1> bias) {
                 return net.add(make_affine(net.value(in), Floats(scale.data(), scale.size()),
                                            Floats(bias.data(), bias.size())),
                                {in});
             },
             "input"_a, "scale"_a.noconvert(), "bias"_a.noconvert())
-        .def(
-            "scale_map",
-            [](Network& net, std::size_t in, In<float, 3> map) {
-                return net.add(make_scale_map(net.value(in), Floats(map.data(), map.size())), {in});
-            },
-            "input"_a, "map"_a.noconvert())
+        .def("scale_map", &scale_map, "input"_a, "map"_a.noconvert())
         .def(
             "prelu",
-            [](Network& net, std::size_t in, In<float, 1> slope) {
-                return net.add(make_prelu(net.value(in), Floats(slope.data(), slope.size())), {in});
+            [](Net& net, std::size_t in, In<float, 1> slope, const Vector& before,
+               const Vector& after) {
+                return net.add(make_prelu(net.value(in), Floats(slope.data(), slope.size()),
+                                          span_of(before), span_of(after)),
+                               {in});
             },
-            "input"_a, "slope"_a.noconvert())
+            "input"_a, "slope"_a.noconvert(), "before"_a.noconvert().none(),
+            "after"_a.noconvert().none())
+        .def(
+            "clip",
+            [](Net& net, std::size_t in, float low, float high, float slope) {
+                return net.add(make_clip(net.value(in), low, high, slope), {in});
+            },
+            "input"_a, "low"_a, "high"_a, "slope"_a)
         .def(
             "add",
-            [](Network& net, std::size_t a, std::size_t b) {
+            [](Net& net, std::size_t a, std::size_t b) {
                 return net.add(make_add(net.value(a), net.value(b)), {a, b});
             },
             "a"_a, "b"_a)
         .def(
             "multiply",
-            [](Network& net, std::size_t a, std::size_t b) {
+            [](Net& net, std::size_t a, std::size_t b) {
                 return net.add(make_multiply(net.value(a), net.value(b)), {a, b});
             },
             "a"_a, "b"_a)
-        .def("relu", [](Network& n, std::size_t in) { return n.add(make_relu(n.value(in)), {in}); })
-        .def("binarise",
-             [](Network& n, std::size_t in) { return n.add(make_binarise(n.value(in)), {in}); })
-        .def("hardtanh",
-             [](Network& n, std::size_t in) { return n.add(make_hardtanh(n.value(in)), {in}); })
+        .def("concat", &concat, "inputs"_a)
+        .def("relu", [](Net& n, std::size_t in) { return n.add(make_relu(n.value(in)), {in}); })
+        .def("sigmoid",
+             [](Net& n, std::size_t in) { return n.add(make_sigmoid(n.value(in)), {in}); })
         .def("flatten",
-             [](Network& n, std::size_t in) { return n.add(make_flatten(n.value(in)), {in}); })
-        .def("global_avg_pool",
-             [](Network& n, std::size_t in) {
-                 return n.add(make_global_avg_pool(n.value(in)), {in});
-             })
+             [](Net& n, std::size_t in) { return n.add(make_flatten(n.value(in)), {in}); })
         .def(
-            "max_pool2d",
-            [](Network& net, std::size_t in, Pair kernel, Pair stride, Pair padding) {
-                const Window window = window_of(kernel, stride, padding, {1, 1});
-                return net.add(make_max_pool2d(net.value(in), window), {in});
+            "max_pool",
+            [](Net& net, std::size_t in, const Sides& kernel, const Sides& stride,
+               const Sides& padding, bool ceil) {
+                Window window = net.window(kernel, stride, padding);
+                window.ceil = ceil;
+                return net.add(make_max_pool(net.value(in), window), {in});
             },
-            "input"_a, "kernel"_a, "stride"_a, "padding"_a)
+            "input"_a, "kernel"_a, "stride"_a, "padding"_a, "ceil"_a)
         .def(
-            "avg_pool2d",
-            [](Network& net, std::size_t in, Pair kernel, Pair stride, Pair padding,
-               bool count_padding) {
-                const Window window = window_of(kernel, stride, padding, {1, 1});
-                return net.add(make_avg_pool2d(net.value(in), window, count_padding), {in});
+            "avg_pool",
+            [](Net& net, std::size_t in, const Sides& kernel, const Sides& stride,
+               const Sides& padding, bool ceil, bool count_padding) {
+                Window window = net.window(kernel, stride, padding);
+                window.ceil = ceil;
+                return net.add(make_avg_pool(net.value(in), window, count_padding), {in});
             },
-            "input"_a, "kernel"_a, "stride"_a, "padding"_a, "count_padding"_a)
+            "input"_a, "kernel"_a, "stride"_a, "padding"_a, "ceil"_a, "count_padding"_a)
+        .def(
+            "adaptive_avg_pool",
+            [](Net& net, std::size_t in, const Sides& size) {
+                const Triple cells = net.triple("size", size, 1, 1);
+                return net.add(make_adaptive_avg_pool(net.value(in), cells), {in});
+            },
+            "input"_a, "size"_a)
         .def(
             "input_scale",
-            [](Network& net, std::size_t in, Pair kernel, Pair stride, Pair padding, Pair dilation,
-               std::size_t groups) {
-                const Window window = window_of(kernel, stride, padding, dilation);
+            [](Net& net, std::size_t in, const Sides& kernel, const Sides& stride,
+               const Sides& padding, const Sides& dilation, std::size_t groups) {
+                Window window = net.window(kernel, stride, padding);
+                window.dilation = net.triple("dilation", dilation, 1, 1);
                 return net.add(make_input_scale(net.value(in), window, groups), {in});
             },
             "input"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a, "groups"_a)
-        .def("shape",
-             [](const Network& net, std::size_t number) {
-                 const Shape& s = net.value(number).shape;
-                 return std::array<std::size_t, 3>{s.c, s.h, s.w};
-             })
-        .def("finish", &Network::finish, "outputs"_a)
-        .def_prop_ro("arena_bytes", &Network::arena_bytes)
+        .def("upsample", &upsample, "input"_a, "size"_a, "step"_a, "mode"_a)
+        .def(
+            "pad",
+            [](Net& net, std::size_t in, const Sides& before, const Sides& after, float value) {
+                return net.add(make_pad(net.value(in), net.triple("before", before, 0, 0),
+                                        net.triple("after", after, 0, 0), value),
+                               {in});
+            },
+            "input"_a, "before"_a, "after"_a, "value"_a)
+        .def("shape", &Net::outside, "number"_a)
+        .def(
+            "finish", [](Net& net, const Sides& outputs) { net.finish(outputs); }, "outputs"_a)
+        .def_prop_ro("arena_bytes", [](const Net& net) { return net.arena_bytes(); })
         .def("run", &run, "x"_a.noconvert(), "outputs"_a, "outs"_a, "threads"_a);
 }
 

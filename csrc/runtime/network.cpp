@@ -25,7 +25,7 @@ Arena allocate(std::size_t bytes) {
 }
 
 void to_pixels(const float* planes, const Shape& shape, float* out) {
-    const std::size_t pixels = shape.h * shape.w;
+    const std::size_t pixels = shape.pixels();
     for (std::size_t c = 0; c < shape.c; ++c) {
         for (std::size_t p = 0; p < pixels; ++p) out[p * shape.c + c] = planes[c * pixels + p];
     }
@@ -33,7 +33,7 @@ void to_pixels(const float* planes, const Shape& shape, float* out) {
 
 void to_planes(const Value& value, const std::byte* from, float* out) {
     const Shape& shape = value.shape;
-    const std::size_t pixels = shape.h * shape.w, channels = shape.c / value.groups;
+    const std::size_t pixels = shape.pixels(), channels = shape.c / value.groups;
     const auto* reals = reinterpret_cast<const float*>(from);
     const auto* words = reinterpret_cast<const std::uint64_t*>(from);
     for (std::size_t p = 0; p < pixels; ++p) {
@@ -74,13 +74,15 @@ std::size_t Network::add(OpPtr op, std::vector<std::size_t> inputs) {
 
 void Network::check(const Value& value) const {
     const Shape& s = value.shape;
-    require(s.h >= 1 && s.w >= 1 && s.c >= 1, "a value must not be empty");
-    require(s.h <= max_side && s.w <= max_side && s.c <= std::size_t{1} << 24,
-            "a value of " + std::to_string(s.h) + " x " + std::to_string(s.w) + " x " +
-                std::to_string(s.c) + " is past the limits");
-    // Sides of at most 2^16 and channels of at most 2^24 cannot overflow 64 bits.
-    require(s.size() <= max_arena_bytes / sizeof(float),
-            "a value would need " + std::to_string(s.size() * sizeof(float)) + " bytes");
+    require(s.d >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1, "a value must not be empty");
+    require(s.d <= max_side && s.h <= max_side && s.w <= max_side && s.c <= max_channels,
+            "a value of " + std::to_string(s.d) + " x " + std::to_string(s.h) + " x " +
+                std::to_string(s.w) + " x " + std::to_string(s.c) + " is past the limits");
+    // Three sides of at most 2^16 fit in 64 bits, and so do 2^30 pixels of at most 2^24 channels.
+    constexpr std::size_t limit = max_arena_bytes / sizeof(float);
+    require(s.pixels() <= limit && s.size() <= limit,
+            "a value of " + std::to_string(s.pixels()) + " pixels with " + std::to_string(s.c) +
+                " channels would need more than " + std::to_string(max_arena_bytes) + " bytes");
 }
 
 void Network::finish(std::vector<std::size_t> outputs) {
@@ -117,13 +119,12 @@ void Network::run_one(const float* x, std::size_t image, std::span<float* const>
     const Kernels& kernels = active();
     const Shape& in = values_[0].shape;
     to_pixels(x + image * in.size(), in, reinterpret_cast<float*>(arena + offsets_[0]));
+    std::vector<const void*> inputs;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
         const Step& step = steps_[i];
-        Call call{kernels, {nullptr, nullptr}, arena + offsets_[i + 1], arena + scratch_offset_};
-        for (std::size_t k = 0; k < step.inputs.size(); ++k) {
-            call.in[k] = arena + offsets_[step.inputs[k]];
-        }
-        step.op->run(call);
+        inputs.clear();
+        for (std::size_t input : step.inputs) inputs.push_back(arena + offsets_[input]);
+        step.op->run({kernels, inputs, arena + offsets_[i + 1], arena + scratch_offset_});
     }
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
         const Value& value = values_[outputs_[i]];

@@ -9,7 +9,7 @@ namespace bitgrove::runtime {
 
 class Network {
   public:
-    // Value 0 is the input, float32[c][h][w] outside. Throws for sizes past the limits below.
+    // Value 0 is the input, float32[c][d][h][w] outside. Throws for sizes past the limits below.
     explicit Network(const Shape& input);
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
@@ -21,7 +21,7 @@ class Network {
     // Ends the building: fixes which values leave the network and lays out the memory.
     void finish(std::vector<std::size_t> outputs);
 
-    // x: n images, float32[n][c][h][w]. outs[i]: float32[n][c][h][w] of the i-th output; bits
+    // x: n images, float32[n][c][d][h][w]. outs[i]: float32[n][c][d][h][w] of the i-th output; bits
     // come out as +1 and -1. Every thread takes whole images, so results do not depend on
     // `threads`. Safe to call from several threads at once.
     void run(const float* x, std::size_t n, std::span<float* const> outs,
@@ -31,6 +31,7 @@ class Network {
     std::size_t arena_bytes() const { return arena_bytes_; }
 
     static constexpr std::size_t max_side = 1 << 16;
+    static constexpr std::size_t max_channels = 1 << 24;
     static constexpr std::size_t max_arena_bytes = std::size_t{4} << 30;
 
   private:

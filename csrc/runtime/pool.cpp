@@ -1,5 +1,4 @@
-// Operators that summarise a window.
-#include <algorithm>
+// Operators that summarise a window or a cell.
 #include <cmath>
 #include <limits>
 
@@ -8,85 +7,105 @@
 namespace bitgrove::runtime {
 namespace {
 
-// Taps of a window that lie inside the input, from the first to before the last: the cost of a
-// window is bounded by the input, however large a kernel a file asks for.
-struct Taps {
-    std::size_t first, last;
-    Taps(const Window& window, std::size_t out, std::size_t in, int axis) {
-        const std::size_t start = out * window.stride[axis], step = window.dilation[axis];
-        const std::size_t before = window.padding[axis];
-        first = start >= before ? 0 : (before - start + step - 1) / step;
-        last = in + before > start ? (in + before - start + step - 1) / step : 0;
-        last = std::min(last, window.kernel[axis]);
-    }
-};
+using Ranges = std::array<Range, 3>;
 
-// Calls visit(pixel of the input) for every tap inside; returns how many there were.
-template <typename F>
-std::size_t each_tap(const Window& window, const Shape& in, std::size_t oy, std::size_t ox,
-                     F visit) {
-    const Taps rows(window, oy, in.h, 0), columns(window, ox, in.w, 1);
+Ranges inside(const Window& window, const Shape& in, const Triple& o) {
+    return {inside(window, o[0], in.d, 0), inside(window, o[1], in.h, 1),
+            inside(window, o[2], in.w, 2)};
+}
+
+// Sums the pixels of the ranges into out[c] and returns how many there were.
+std::size_t sum(const float* x, const Shape& in, const Ranges& ranges, float* out) {
     std::size_t count = 0;
-    for (std::size_t ty = rows.first; ty < rows.last; ++ty) {
-        const std::size_t y = oy * window.stride[0] + ty * window.dilation[0] - window.padding[0];
-        for (std::size_t tx = columns.first; tx < columns.last; ++tx) {
-            visit(y * in.w + ox * window.stride[1] + tx * window.dilation[1] - window.padding[1]);
-            ++count;
-        }
-    }
+    std::fill_n(out, in.c, 0.0f);
+    each_pixel(in, ranges, [&](std::size_t pixel) {
+        for (std::size_t c = 0; c < in.c; ++c) out[c] += x[pixel * in.c + c];
+        ++count;
+    });
     return count;
+}
+
+void divide(float* out, std::size_t channels, std::size_t divisor) {
+    for (std::size_t c = 0; c < channels; ++c) out[c] /= static_cast<float>(divisor);
 }
 
 class Windowed : public Op {
   public:
     Windowed(const Value& in, const Window& window, std::size_t channels)
-        : Op(Value{Kind::real, {window.out(in.shape.h, 0), window.out(in.shape.w, 1), channels}}),
-          in_(in.shape),
-          window_(window) {}
+        : Op(Value{Kind::real, window.out(in.shape, channels)}), in_(in.shape), window_(window) {}
 
   protected:
+    Ranges under(std::size_t pixel) const {
+        return inside(window_, in_, place(pixel, result.shape));
+    }
+
     Shape in_;
     Window window_;
 };
 
-class MaxPool2d : public Windowed {
+class MaxPool : public Windowed {
   public:
     using Windowed::Windowed;
     void run(const Call& call) const override {
         float* out = call.real_out();
-        for (std::size_t oy = 0; oy < result.shape.h; ++oy) {
-            for (std::size_t ox = 0; ox < result.shape.w; ++ox, out += in_.c) {
-                std::fill_n(out, in_.c, -std::numeric_limits<float>::infinity());
-                each_tap(window_, in_, oy, ox, [&](std::size_t pixel) {
-                    const float* x = call.real() + pixel * in_.c;
-                    for (std::size_t c = 0; c < in_.c; ++c) out[c] = std::max(out[c], x[c]);
-                });
-            }
+        for (std::size_t p = 0; p < result.shape.pixels(); ++p, out += in_.c) {
+            std::fill_n(out, in_.c, -std::numeric_limits<float>::infinity());
+            each_pixel(in_, under(p), [&](std::size_t pixel) {
+                const float* x = call.real() + pixel * in_.c;
+                for (std::size_t c = 0; c < in_.c; ++c) out[c] = std::max(out[c], x[c]);
+            });
         }
     }
 };
 
-class AvgPool2d : public Windowed {
+class AvgPool : public Windowed {
   public:
-    AvgPool2d(const Value& in, const Window& window, bool count_padding)
+    AvgPool(const Value& in, const Window& window, bool count_padding)
         : Windowed(in, window, in.shape.c), count_padding_(count_padding) {}
     void run(const Call& call) const override {
         float* out = call.real_out();
-        for (std::size_t oy = 0; oy < result.shape.h; ++oy) {
-            for (std::size_t ox = 0; ox < result.shape.w; ++ox, out += in_.c) {
-                std::fill_n(out, in_.c, 0.0f);
-                const std::size_t inside = each_tap(window_, in_, oy, ox, [&](std::size_t pixel) {
-                    const float* x = call.real() + pixel * in_.c;
-                    for (std::size_t c = 0; c < in_.c; ++c) out[c] += x[c];
-                });
-                const auto divisor = static_cast<float>(count_padding_ ? window_.taps() : inside);
-                for (std::size_t c = 0; c < in_.c; ++c) out[c] /= divisor;
-            }
+        for (std::size_t p = 0; p < result.shape.pixels(); ++p, out += in_.c) {
+            const std::size_t count = sum(call.real(), in_, under(p), out);
+            divide(out, in_.c, count_padding_ ? padded_count(p) : count);
         }
     }
 
   private:
+    // Pixels of the window with the padding, but without what hangs over it.
+    std::size_t padded_count(std::size_t pixel) const {
+        const Triple o = place(pixel, result.shape);
+        std::size_t count = 1;
+        for (int axis : {0, 1, 2}) {
+            const std::size_t start = o[axis] * window_.stride[axis];
+            const std::size_t end = in_.side(axis) + 2 * window_.padding[axis];
+            count *= std::min(start + window_.kernel[axis], end) - start;
+        }
+        return count;
+    }
+
     bool count_padding_;
+};
+
+class AdaptiveAvgPool : public Op {
+  public:
+    AdaptiveAvgPool(const Value& in, const Triple& size)
+        : Op(Value{Kind::real, {size[0], size[1], size[2], in.shape.c}}), in_(in.shape) {}
+    void run(const Call& call) const override {
+        float* out = call.real_out();
+        for (std::size_t p = 0; p < result.shape.pixels(); ++p, out += in_.c) {
+            const Triple o = place(p, result.shape);
+            const Ranges cells{cell(o, 0), cell(o, 1), cell(o, 2)};
+            divide(out, in_.c, sum(call.real(), in_, cells, out));
+        }
+    }
+
+  private:
+    Range cell(const Triple& o, int axis) const {
+        const std::size_t whole = in_.side(axis), parts = result.shape.side(axis);
+        return {o[axis] * whole / parts, ((o[axis] + 1) * whole + parts - 1) / parts};
+    }
+
+    Shape in_;
 };
 
 class InputScale : public Windowed {
@@ -94,39 +113,31 @@ class InputScale : public Windowed {
     InputScale(const Value& in, const Window& window, std::size_t groups)
         : Windowed(in, window, groups) {}
     std::size_t scratch_bytes() const override {
-        return in_.h * in_.w * result.shape.c * sizeof(float);
+        return in_.pixels() * result.shape.c * sizeof(float);
     }
     void run(const Call& call) const override {
         auto* means = static_cast<float*>(call.scratch);
         const std::size_t groups = result.shape.c, channels = in_.c / groups;
-        for (std::size_t row = 0; row < in_.h * in_.w * groups; ++row) {
-            float sum = 0;
+        for (std::size_t row = 0; row < in_.pixels() * groups; ++row) {
+            float total = 0;
             for (std::size_t c = 0; c < channels; ++c) {
-                sum += std::fabs(call.real()[row * channels + c]);
+                total += std::fabs(call.real()[row * channels + c]);
             }
-            means[row] = sum / static_cast<float>(channels);
+            means[row] = total / static_cast<float>(channels);
         }
+        Shape grouped = in_;
+        grouped.c = groups;
         float* out = call.real_out();
-        for (std::size_t oy = 0; oy < result.shape.h; ++oy) {
-            for (std::size_t ox = 0; ox < result.shape.w; ++ox, out += groups) {
-                for (std::size_t g = 0; g < groups; ++g) {
-                    float sum = 0;
-                    each_tap(window_, in_, oy, ox,
-                             [&](std::size_t pixel) { sum += means[pixel * groups + g]; });
-                    out[g] = sum / static_cast<float>(window_.taps());
-                }
-            }
+        for (std::size_t p = 0; p < result.shape.pixels(); ++p, out += groups) {
+            sum(means, grouped, under(p), out);
+            divide(out, groups, window_.taps());
         }
     }
 };
 
-void require_real(const Value& in) {
-    require(in.kind == Kind::real, "the input must be real");
-}
-
 // torch's rule; without it a window could lie in the padding alone.
 void require_small_padding(const Window& window) {
-    for (int axis : {0, 1}) {
+    for (int axis : {0, 1, 2}) {
         require(2 * window.padding[axis] <= window.kernel[axis] && window.dilation[axis] == 1,
                 "padding must be at most half of the kernel, without dilation");
     }
@@ -134,22 +145,21 @@ void require_small_padding(const Window& window) {
 
 }  // namespace
 
-OpPtr make_max_pool2d(const Value& in, const Window& window) {
+OpPtr make_max_pool(const Value& in, const Window& window) {
     require_real(in);
     require_small_padding(window);
-    return std::make_unique<MaxPool2d>(in, window, in.shape.c);
+    return std::make_unique<MaxPool>(in, window, in.shape.c);
 }
 
-OpPtr make_avg_pool2d(const Value& in, const Window& window, bool count_padding) {
+OpPtr make_avg_pool(const Value& in, const Window& window, bool count_padding) {
     require_real(in);
     require_small_padding(window);
-    return std::make_unique<AvgPool2d>(in, window, count_padding);
+    return std::make_unique<AvgPool>(in, window, count_padding);
 }
 
-OpPtr make_global_avg_pool(const Value& in) {
+OpPtr make_adaptive_avg_pool(const Value& in, const Triple& size) {
     require_real(in);
-    const Window whole{{in.shape.h, in.shape.w}, {1, 1}, {0, 0}, {1, 1}};
-    return std::make_unique<AvgPool2d>(in, whole, true);
+    return std::make_unique<AdaptiveAvgPool>(in, size);
 }
 
 OpPtr make_input_scale(const Value& in, const Window& window, std::size_t groups) {

@@ -11,7 +11,7 @@ from ._examples import Examples
 from ._graph import Graph
 from ._preprocessing import Preprocessing
 
-_KIND, _VERSION = "grove", 1
+_KIND, _VERSION = "grove", 2
 
 
 @dataclass(slots=True)
@@ -57,6 +57,12 @@ class Artifact:
             OSError: the file cannot be read.
         """
         arrays, metadata = files.read(path, kind=_KIND, version=_VERSION)
+        version = files.peek(path)[1]
+        if version < _VERSION:
+            raise files.FileFormatError(
+                f"{path}: written in version {version} of the format, before its release; this "
+                f"program reads version {_VERSION}: pack the model anew"
+            )
         try:
             labels = metadata.get("labels")
             if labels is not None and not (

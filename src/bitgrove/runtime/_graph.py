@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,84 +12,125 @@ import numpy.typing as npt
 from .. import _core
 
 _NODE_LIMIT = 10_000
+_INPUT_LIMIT = 1024
 
-Check = Callable[[Any], bool]
+Check = Callable[[Any, int], bool]
+"""Whether an attribute's value makes sense in a network of so many axes."""
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any, axes: int = 0) -> bool:
     return type(value) is int and 0 <= value <= 1 << 24
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
+def _is_number(value: Any, axes: int = 0) -> bool:
+    # Python's integers have no limit and its floats are wider than the executor's.
+    return type(value) in (int, float) and abs(value) <= 1e30
 
 
-_WINDOW: dict[str, Check] = {"stride": _is_pair, "padding": _is_pair}
+def _are_counts(value: Any, axes: int) -> bool:
+    return isinstance(value, list) and len(value) == axes and all(map(_is_count, value))
+
+
+def _are_steps(value: Any, axes: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == axes
+        and all(_is_number(step) and 1e-6 <= step <= 1 << 24 for step in value)
+    )
+
+
+def _is_bool(value: Any, axes: int) -> bool:
+    return isinstance(value, bool)
+
+
+_WINDOW: dict[str, Check] = {"stride": _are_counts, "padding": _are_counts}
+_POOL: dict[str, Check] = {**_WINDOW, "kernel": _are_counts, "ceil": _is_bool}
 _CONVOLUTION: dict[str, Check] = {
     **_WINDOW,
-    "dilation": _is_pair,
+    "dilation": _are_counts,
     "groups": _is_count,
-    "pad_value": lambda value: type(value) is int and -1 <= value <= 1,
+    "pad_value": lambda value, axes: type(value) is int and -1 <= value <= 1,
 }
+
+
+class Tensor(NamedTuple):
+    """Dtype and number of dimensions: so many, and, if ``sides``, one more for each axis."""
+
+    dtype: str = "float32"
+    ndim: int = 1
+    sides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OpSpec:
     """What a node of one kind must hold. FORMAT.md says what each kind computes."""
 
-    inputs: int = 1
-    tensors: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    """Dtype and number of dimensions by role."""
+    inputs: int | None = 1
+    """How many; None for two or more."""
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     """Roles that may be absent."""
     attributes: Mapping[str, Check] = field(default_factory=dict)
+    windowed: bool = False
+    """The name in the file ends with the number of axes, as in ``conv2d``."""
 
 
-_SCALE, _BIAS = ("float32", 1), ("float32", 1)
+_VECTOR = Tensor()
+_BINARY_CONVOLUTION = OpSpec(
+    tensors={"weight": Tensor("uint8", 2, sides=True), "scale": _VECTOR, "bias": _VECTOR},
+    optional=frozenset({"scale", "bias"}),
+    attributes=_CONVOLUTION,
+    windowed=True,
+)
+_THRESHOLDS = {"threshold": _VECTOR, "flip": Tensor("uint8")}
 
 OPS: dict[str, OpSpec] = {
-    "conv2d": OpSpec(
-        tensors={"weight": ("float32", 4), "bias": _BIAS},
+    "conv": OpSpec(
+        tensors={"weight": Tensor("float32", 2, sides=True), "bias": _VECTOR},
         optional=frozenset({"bias"}),
         attributes=_CONVOLUTION,
+        windowed=True,
     ),
-    "binary_weight_conv2d": OpSpec(
-        tensors={"weight": ("uint8", 4), "scale": _SCALE, "bias": _BIAS},
-        optional=frozenset({"scale", "bias"}),
-        attributes=_CONVOLUTION,
-    ),
-    "binary_conv2d": OpSpec(
-        tensors={"weight": ("uint8", 4), "scale": _SCALE, "bias": _BIAS},
-        optional=frozenset({"scale", "bias"}),
-        attributes=_CONVOLUTION,
-    ),
+    "binary_weight_conv": _BINARY_CONVOLUTION,
+    "binary_conv": _BINARY_CONVOLUTION,
     "sign": OpSpec(
-        tensors={"threshold": ("float32", 1), "flip": ("uint8", 1)},
-        optional=frozenset({"threshold", "flip"}),
-        attributes={"groups": _is_count},
+        tensors=_THRESHOLDS, optional=frozenset(_THRESHOLDS), attributes={"groups": _is_count}
     ),
-    "affine": OpSpec(tensors={"scale": _SCALE, "bias": _BIAS}),
-    "scale_map": OpSpec(tensors={"map": ("float32", 3)}),
+    "binarise": OpSpec(tensors=_THRESHOLDS, optional=frozenset(_THRESHOLDS)),
+    "affine": OpSpec(tensors={"scale": _VECTOR, "bias": _VECTOR}),
+    "scale_map": OpSpec(tensors={"map": Tensor("float32", 1, sides=True)}),
     "input_scale": OpSpec(
-        attributes={**_WINDOW, "kernel": _is_pair, "dilation": _is_pair, "groups": _is_count}
+        attributes={**_WINDOW, "kernel": _are_counts, "dilation": _are_counts, "groups": _is_count}
     ),
-    "binarise": OpSpec(),
     "multiply": OpSpec(inputs=2),
     "add": OpSpec(inputs=2),
+    "concat": OpSpec(inputs=None),
     "relu": OpSpec(),
-    "hardtanh": OpSpec(),
-    "prelu": OpSpec(tensors={"slope": ("float32", 1)}),
-    "max_pool2d": OpSpec(attributes={**_WINDOW, "kernel": _is_pair}),
-    "avg_pool2d": OpSpec(
+    "sigmoid": OpSpec(),
+    "clip": OpSpec(attributes={"low": _is_number, "high": _is_number, "slope": _is_number}),
+    "prelu": OpSpec(
+        tensors={"slope": _VECTOR, "before": _VECTOR, "after": _VECTOR},
+        optional=frozenset({"before", "after"}),
+    ),
+    "max_pool": OpSpec(attributes=_POOL, windowed=True),
+    "avg_pool": OpSpec(attributes={**_POOL, "count_padding": _is_bool}, windowed=True),
+    "adaptive_avg_pool": OpSpec(attributes={"size": _are_counts}),
+    "upsample": OpSpec(
         attributes={
-            **_WINDOW,
-            "kernel": _is_pair,
-            "count_padding": lambda value: isinstance(value, bool),
+            "size": _are_counts,
+            "step": _are_steps,
+            "mode": lambda value, axes: value in ("nearest", "linear"),
         }
     ),
-    "global_avg_pool": OpSpec(),
+    "pad": OpSpec(attributes={"before": _are_counts, "after": _are_counts, "value": _is_number}),
     "flatten": OpSpec(),
 }
+"""By the name of the executor's method."""
+
+
+def _methods(axes: int) -> dict[str, str]:
+    """The executor's method for every operator's name in a file."""
+    return {f"{name}{axes}d" if spec.windowed else name: name for name, spec in OPS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +144,17 @@ class Node:
     attributes: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, npt.NDArray] = field(default_factory=dict)
 
-    def check(self, number: int) -> None:
+    def check(self, number: int, axes: int) -> None:
         """Raise ``ValueError`` unless this node, the ``number``-th, is well-formed."""
-        spec = OPS.get(self.op)
-        if spec is None:
-            self._refuse(f"unknown operator; known: {', '.join(OPS)}")
-        if len(self.inputs) != spec.inputs:
-            self._refuse(f"needs {spec.inputs} inputs, has {len(self.inputs)}")
+        methods = _methods(axes)
+        if self.op not in methods:
+            self._refuse(f"unknown operator; known: {', '.join(methods)}")
+        spec = OPS[methods[self.op]]
+        count = len(self.inputs)
+        if spec.inputs is None and not 2 <= count <= _INPUT_LIMIT:
+            self._refuse(f"needs 2 to {_INPUT_LIMIT} inputs, has {count}")
+        if spec.inputs is not None and count != spec.inputs:
+            self._refuse(f"needs {spec.inputs} inputs, has {count}")
         if not all(type(i) is int and 0 <= i <= number for i in self.inputs):
             self._refuse(f"inputs must be earlier values 0 to {number}, got {list(self.inputs)}")
         if self.attributes.keys() != spec.attributes.keys():
@@ -117,17 +162,18 @@ class Node:
                 f"needs the attributes {sorted(spec.attributes)}, has {sorted(self.attributes)}"
             )
         for key, is_valid in spec.attributes.items():
-            if not is_valid(self.attributes[key]):
+            if not is_valid(self.attributes[key], axes):
                 self._refuse(f"attribute '{key}' cannot be {self.attributes[key]!r}")
-        self._check_tensors(spec)
+        self._check_tensors(spec, axes)
 
-    def _check_tensors(self, spec: OpSpec) -> None:
+    def _check_tensors(self, spec: OpSpec, axes: int) -> None:
         missing = spec.tensors.keys() - spec.optional - self.tensors.keys()
         unknown = self.tensors.keys() - spec.tensors.keys()
         if missing or unknown:
             self._refuse(f"lacks the tensors {sorted(missing)}, has unknown {sorted(unknown)}")
         for role, array in self.tensors.items():
-            dtype, ndim = spec.tensors[role]
+            dtype, ndim, sides = spec.tensors[role]
+            ndim += axes if sides else 0
             if array.dtype != dtype or array.ndim != ndim or 0 in array.shape:
                 self._refuse(
                     f"tensor '{role}' must be {dtype} with {ndim} dimensions, "
@@ -145,7 +191,7 @@ class Graph:
     """A network: the shape of its input, its nodes, and which values leave it.
 
     Args:
-        input: channels, height and width of an image.
+        input: channels and sides: (c, l), (c, h, w) or (c, d, h, w).
         nodes: operators in order of execution.
         logits: number of the value that holds the class scores.
         embedding: number of the value that describes the image, for search.
@@ -154,24 +200,31 @@ class Graph:
         ValueError: a node or a number is out of range, or shapes do not fit.
     """
 
-    input: tuple[int, int, int]
+    input: tuple[int, ...]
     nodes: tuple[Node, ...]
     logits: int
     embedding: int
 
     def __post_init__(self) -> None:
-        if len(self.input) != 3 or not all(type(n) is int and n >= 1 for n in self.input):
-            raise ValueError(f"input must be channels, height and width, got {self.input}")
+        if not 2 <= len(self.input) <= 4 or not all(
+            type(n) is int and n >= 1 for n in self.input
+        ):
+            raise ValueError(f"input must be channels and 1 to 3 sides, got {self.input}")
         if not 1 <= len(self.nodes) <= _NODE_LIMIT:
             raise ValueError(f"a network has 1 to {_NODE_LIMIT} nodes, got {len(self.nodes)}")
         for number, node in enumerate(self.nodes):
-            node.check(number)
+            node.check(number, self.axes)
         if len({node.name for node in self.nodes}) != len(self.nodes):
             raise ValueError("node names must be unique")
         for key in ("logits", "embedding"):
             number = getattr(self, key)
             if type(number) is not int or not 0 <= number <= len(self.nodes):
                 raise ValueError(f"{key} must be a value 0 to {len(self.nodes)}, got {number!r}")
+
+    @property
+    def axes(self) -> int:
+        """Sides of an image: 1, 2 or 3."""
+        return len(self.input) - 1
 
     @property
     def outputs(self) -> list[int]:
@@ -185,12 +238,13 @@ class Graph:
             ValueError: shapes do not fit, or a size is past the executor's limits.
         """
         try:
-            network = _core.Network(*self.input)
+            network = _core.Network(self.input[0], self.input[1:])
         except (ValueError, OverflowError, TypeError) as error:
             raise ValueError(f"input {self.input}: {error}") from None
+        methods = _methods(self.axes)
         for node in self.nodes:
             try:
-                _append(network, node)
+                _append(network, methods[node.op], node)
             except (ValueError, OverflowError, TypeError) as error:
                 raise ValueError(f"node '{node.name}' ({node.op}): {error}") from None
         network.finish(outputs)
@@ -245,19 +299,20 @@ class Graph:
             raise ValueError(f"the network is incomplete: {error!r}") from None
 
 
-def _append(network: _core.Network, node: Node) -> int:
+def _append(network: _core.Network, method: str, node: Node) -> int:
     """Every operator but one is the executor's method of the same name."""
-    roles = OPS[node.op].tensors
-    tensors = {role: node.tensors.get(role) for role in roles}
-    if node.op == "binary_weight_conv2d":
+    if method == "concat":
+        return network.concat(node.inputs)
+    tensors = {role: node.tensors.get(role) for role in OPS[method].tensors}
+    if method == "binary_weight_conv":
         channels = network.shape(node.inputs[0])[0] // max(node.attributes["groups"], 1)
         weight = signs_from_bits(node.tensors["weight"], channels)
         if tensors["scale"] is not None:
             if len(tensors["scale"]) != len(weight):
                 raise ValueError("scale must have one number per channel")
-            weight *= tensors["scale"][:, None, None, None]
-        return network.conv2d(*node.inputs, weight=weight, bias=tensors["bias"], **node.attributes)
-    return getattr(network, node.op)(*node.inputs, **tensors, **node.attributes)
+            weight *= tensors["scale"].reshape(-1, *[1] * (weight.ndim - 1))
+        return network.conv(*node.inputs, weight=weight, bias=tensors["bias"], **node.attributes)
+    return getattr(network, method)(*node.inputs, **tensors, **node.attributes)
 
 
 def signs_from_bits(packed: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.float32]:

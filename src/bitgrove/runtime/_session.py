@@ -62,16 +62,22 @@ class Session:
         """Class scores.
 
         Args:
-            x: standardised images ``float32[n, c, h, w]``, without NaN.
+            x: standardised images ``float32[n, c, h, w]``, without NaN; ``[n, c, l]`` or
+                ``[n, c, d, h, w]`` for a model of series or volumes.
 
         Returns:
-            Logits ``float32[n, classes]``.
+            Logits ``float32[n, classes]``; a map is laid out in rows of :attr:`output_shape`.
 
         Raises:
             TypeError: ``x`` is not ``float32``; nothing is converted.
             ValueError: ``x`` has another shape than the network takes, or holds NaN.
         """
         return self._outputs(x)[self.artifact.graph.logits]
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the result for one image: channels and sides, ``(classes, 1, 1)`` for a classifier."""
+        return tuple(self._network.shape(self.artifact.graph.logits))
 
     def embed(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Embeddings ``float32[n, dim]`` of images; arguments and errors as for :meth:`run`."""
@@ -173,11 +179,12 @@ def run_graph(
     x: npt.NDArray[np.float32],
     threads: int,
 ) -> dict[int, npt.NDArray[np.float32]]:
-    """Run a built graph; ``float32[n, c, h, w]`` for each output, bits as +1 and -1."""
+    """Run a built graph; ``float32[n, c, sides]`` for each output, bits as +1 and -1."""
     if not isinstance(x, np.ndarray) or x.dtype != np.float32:
         raise TypeError(f"x must be a float32 array, got {describe(x)}")
     if x.shape[1:] != graph.input:
-        raise ValueError(f"x must have shape (n, {graph.input}), got {x.shape}")
+        expected = ", ".join(map(str, graph.input))
+        raise ValueError(f"x must have shape (n, {expected}), got {x.shape}")
     if np.isnan(x).any():
         raise ValueError("x must not hold NaN: its sign is undefined")
     arrays = {number: np.empty((len(x), *network.shape(number)), np.float32) for number in outputs}

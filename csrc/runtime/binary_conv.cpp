@@ -27,10 +27,10 @@ std::vector<std::uint64_t> words_from_bytes(Bytes packed, std::size_t rows, std:
     return out;
 }
 
-class BinaryConv2d : public Op {
+class BinaryConv : public Op {
   public:
-    BinaryConv2d(const Value& in, Value result, Bytes weight, Floats scale, Floats bias,
-                 const Window& window, int pad_value)
+    BinaryConv(const Value& in, Value result, Bytes weight, Floats scale, Floats bias,
+               const Window& window, int pad_value)
         : Op(result),
           in_(in),
           window_(window),
@@ -56,7 +56,7 @@ class BinaryConv2d : public Op {
         const std::size_t outs = result.shape.c / in_.groups, words = patch_words();
         auto* patches = static_cast<std::uint64_t*>(call.scratch);
         auto* counts = reinterpret_cast<std::int32_t*>(patches + tile_pixels * words);
-        const std::size_t pixels = result.shape.h * result.shape.w;
+        const std::size_t pixels = result.shape.pixels();
         for (std::size_t first = 0; first < pixels; first += tile_pixels) {
             const std::size_t count = std::min(tile_pixels, pixels - first);
             for (std::size_t g = 0; g < in_.groups; ++g) {
@@ -75,37 +75,28 @@ class BinaryConv2d : public Op {
   private:
     std::size_t patch_words() const { return window_.taps() * in_.words_per_group(); }
 
-    // Whether tap (ty, tx) of an output pixel lies inside the input, and where.
-    bool inside(std::size_t pixel, std::size_t ty, std::size_t tx, std::size_t& at) const {
-        std::size_t y, x;
-        const bool ok = window_.source(pixel / result.shape.w, ty, in_.shape.h, 0, y) &
-                        window_.source(pixel % result.shape.w, tx, in_.shape.w, 1, x);
-        at = y * in_.shape.w + x;
-        return ok;
-    }
-
     void gather(const std::uint64_t* x, std::size_t pixel, std::size_t group,
                 std::uint64_t* patch) const {
         const std::size_t words = in_.words_per_group();
-        for (std::size_t ty = 0; ty < window_.kernel[0]; ++ty) {
-            for (std::size_t tx = 0; tx < window_.kernel[1]; ++tx, patch += words) {
-                std::size_t at;
-                const std::uint64_t* from = inside(pixel, ty, tx, at)
-                                                ? x + at * in_.words_per_pixel() + group * words
-                                                : pad_words_.data();
-                std::copy_n(from, words, patch);
-            }
-        }
+        every_tap(window_, in_.shape, place(pixel, result.shape),
+                  [&](std::size_t, bool inside, std::size_t at) {
+                      const std::uint64_t* from =
+                          inside ? x + at * in_.words_per_pixel() + group * words
+                                 : pad_words_.data();
+                      std::copy_n(from, words, patch);
+                      patch += words;
+                  });
     }
 
-    void finish(const std::int32_t* counts, std::size_t pixel, std::size_t channel,
-                std::size_t outs, float* out) const {
+    // Turns the counts of a pixel into dot products, and these into its results.
+    void finish(std::int32_t* counts, std::size_t pixel, std::size_t channel, std::size_t outs,
+                float* out) const {
         const auto length = static_cast<std::int32_t>(window_.taps() * (in_.shape.c / in_.groups));
+        for (std::size_t j = 0; j < outs; ++j) counts[j] = length - 2 * counts[j];
+        if (pad_value_ == 0) take_back_padding(counts, pixel, channel, outs);
         float* target = out + pixel * result.shape.c + channel;
         for (std::size_t j = 0; j < outs; ++j) {
-            std::int32_t dot = length - 2 * counts[j];
-            if (pad_value_ == 0) dot += padding_share(pixel, channel + j);
-            float value = static_cast<float>(dot);
+            float value = static_cast<float>(counts[j]);
             if (!scale_.empty()) value *= scale_[channel + j];
             if (!bias_.empty()) value += bias_[channel + j];
             target[j] = value;
@@ -113,28 +104,27 @@ class BinaryConv2d : public Op {
     }
 
     // Padding bits are 0, that is -1; a padding of 0 takes back what they contributed.
-    std::int32_t padding_share(std::size_t pixel, std::size_t channel) const {
-        std::int32_t share = 0;
-        for (std::size_t ty = 0; ty < window_.kernel[0]; ++ty) {
-            for (std::size_t tx = 0; tx < window_.kernel[1]; ++tx) {
-                std::size_t at;
-                if (!inside(pixel, ty, tx, at)) {
-                    share += tap_sums_[channel * window_.taps() + ty * window_.kernel[1] + tx];
-                }
-            }
-        }
-        return share;
+    void take_back_padding(std::int32_t* dots, std::size_t pixel, std::size_t channel,
+                           std::size_t outs) const {
+        every_tap(window_, in_.shape, place(pixel, result.shape),
+                  [&](std::size_t tap, bool inside, std::size_t) {
+                      if (inside) return;
+                      const std::int32_t* sums = tap_sums_.data() + tap * result.shape.c + channel;
+                      for (std::size_t j = 0; j < outs; ++j) dots[j] += sums[j];
+                  });
     }
 
     void sum_taps() {
-        const std::size_t words = in_.words_per_group();
+        const std::size_t words = in_.words_per_group(), taps = window_.taps();
+        const std::size_t outs = result.shape.c;
         const auto channels = static_cast<std::int32_t>(in_.shape.c / in_.groups);
-        for (std::size_t row = 0; row < result.shape.c * window_.taps(); ++row) {
+        tap_sums_.resize(taps * outs);
+        for (std::size_t row = 0; row < outs * taps; ++row) {
             std::int32_t ones = 0;
             for (std::size_t w = 0; w < words; ++w) {
                 ones += __builtin_popcountll(weight_[row * words + w]);
             }
-            tap_sums_.push_back(2 * ones - channels);
+            tap_sums_[row % taps * outs + row / taps] = 2 * ones - channels;
         }
     }
 
@@ -143,22 +133,22 @@ class BinaryConv2d : public Op {
     int pad_value_;
     std::vector<std::uint64_t> weight_;     // [out][taps][words per group]
     std::vector<std::uint64_t> pad_words_;  // what a tap outside the input reads
-    std::vector<std::int32_t> tap_sums_;    // [out][taps]: sum of the tap's signs
+    std::vector<std::int32_t> tap_sums_;    // [taps][out]: sum of the tap's signs
     std::vector<float> scale_, bias_;
 };
 
 }  // namespace
 
-OpPtr make_binary_conv2d(const Value& in, Bytes weight, Floats scale, Floats bias,
-                         std::size_t out_channels, const Window& window, std::size_t groups,
-                         int pad_value) {
+OpPtr make_binary_conv(const Value& in, Bytes weight, Floats scale, Floats bias,
+                       std::size_t out_channels, const Window& window, std::size_t groups,
+                       int pad_value) {
     require(in.kind == Kind::bits, "the input must be bits: put a sign before it");
     require(in.groups == groups, "the sign before it packs " + std::to_string(in.groups) +
                                      " groups, this convolution has " + std::to_string(groups));
     require(out_channels % groups == 0, "groups must divide the output channels");
     const std::size_t channels = in.shape.c / groups;
     require(weight.size() == out_channels * window.taps() * ((channels + 7) / 8),
-            "weight must have shape (out, kh, kw, ceil(in / groups / 8))");
+            "weight must have shape (out, kernel..., ceil(in / groups / 8))");
     if (channels % 8) {
         const std::size_t bytes = (channels + 7) / 8;
         for (std::size_t at = bytes - 1; at < weight.size(); at += bytes) {
@@ -171,9 +161,8 @@ OpPtr make_binary_conv2d(const Value& in, Bytes weight, Floats scale, Floats bia
     require(pad_value >= -1 && pad_value <= 1, "pad_value must be -1, 0 or 1");
     require(window.taps() * channels <= std::size_t{1} << 24,
             "a filter may have at most 2^24 weights, so that its sum is exact in float32");
-    const Shape out{window.out(in.shape.h, 0), window.out(in.shape.w, 1), out_channels};
-    return std::make_unique<BinaryConv2d>(in, Value{Kind::real, out}, weight, scale, bias, window,
-                                          pad_value);
+    const Value result{Kind::real, window.out(in.shape, out_channels)};
+    return std::make_unique<BinaryConv>(in, result, weight, scale, bias, window, pad_value);
 }
 
 }  // namespace bitgrove::runtime

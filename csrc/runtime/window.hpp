@@ -1,0 +1,93 @@
+// A window that slides over a value, along depth (axis 0), height (1) and width (2).
+#pragma once
+#include <algorithm>
+#include <array>
+
+#include "value.hpp"
+
+namespace bitgrove::runtime {
+
+using Triple = std::array<std::size_t, 3>;
+
+// The pixel of a shape with this number, as (depth, row, column).
+inline Triple place(std::size_t pixel, const Shape& shape) {
+    return {pixel / (shape.h * shape.w), pixel / shape.w % shape.h, pixel % shape.w};
+}
+
+struct Window {
+    Triple kernel;
+    Triple stride{1, 1, 1};
+    Triple padding{0, 0, 0};
+    Triple dilation{1, 1, 1};
+    bool ceil = false;  // a last window may hang over the far border, as long as it starts inside
+
+    std::size_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+
+    // Length of the result along an axis; throws where nothing would be left.
+    std::size_t out(std::size_t in, int axis) const {
+        const std::size_t reach = dilation[axis] * (kernel[axis] - 1) + 1;
+        const std::size_t padded = in + 2 * padding[axis] + (ceil ? stride[axis] - 1 : 0);
+        require(padded >= reach, "a window that reaches over " + std::to_string(reach) +
+                                     " pixels does not fit into " +
+                                     std::to_string(in + 2 * padding[axis]));
+        const std::size_t count = (padded - reach) / stride[axis] + 1;
+        const bool starts_outside = (count - 1) * stride[axis] >= in + padding[axis];
+        return ceil && starts_outside ? count - 1 : count;
+    }
+
+    Shape out(const Shape& in, std::size_t channels) const {
+        return {out(in.d, 0), out(in.h, 1), out(in.w, 2), channels};
+    }
+
+    // Coordinate of the input under tap `t` of output `o`; true if it lies inside.
+    bool source(std::size_t o, std::size_t t, std::size_t in, int axis, std::size_t& at) const {
+        at = o * stride[axis] + t * dilation[axis] - padding[axis];  // wraps when outside
+        return at < in;
+    }
+};
+
+// Calls visit(tap, inside, pixel of the input) for every tap of the window over output `o`; the
+// pixel means nothing where the tap is not inside.
+template <typename F>
+void every_tap(const Window& window, const Shape& in, const Triple& o, F visit) {
+    std::size_t tap = 0, z, y, x;
+    for (std::size_t td = 0; td < window.kernel[0]; ++td) {
+        const bool in_z = window.source(o[0], td, in.d, 0, z);
+        for (std::size_t th = 0; th < window.kernel[1]; ++th) {
+            const bool in_y = window.source(o[1], th, in.h, 1, y) && in_z;
+            for (std::size_t tw = 0; tw < window.kernel[2]; ++tw, ++tap) {
+                const bool inside = window.source(o[2], tw, in.w, 2, x) && in_y;
+                visit(tap, inside, (z * in.h + y) * in.w + x);
+            }
+        }
+    }
+}
+
+// Part of an axis of the input: every step-th pixel from the first to before the last.
+struct Range {
+    std::size_t first, last, step = 1;
+};
+
+// Pixels under the window of output `o` that lie inside the input: the cost of a window is bounded
+// by the input, however large a kernel a file asks for.
+inline Range inside(const Window& window, std::size_t o, std::size_t in, int axis) {
+    const std::size_t start = o * window.stride[axis], step = window.dilation[axis];
+    const std::size_t before = window.padding[axis], end = start + window.kernel[axis] * step;
+    const std::size_t skipped = start >= before ? 0 : (before - start + step - 1) / step;
+    const std::size_t first = start + skipped * step - before;
+    return {first, end <= before ? first : std::min(end - before, in), step};
+}
+
+template <typename F>
+void each_pixel(const Shape& in, const std::array<Range, 3>& ranges, F visit) {
+    const auto& [depth, rows, columns] = ranges;
+    for (std::size_t z = depth.first; z < depth.last; z += depth.step) {
+        for (std::size_t y = rows.first; y < rows.last; y += rows.step) {
+            for (std::size_t x = columns.first; x < columns.last; x += columns.step) {
+                visit((z * in.h + y) * in.w + x);
+            }
+        }
+    }
+}
+
+}  // namespace bitgrove::runtime
