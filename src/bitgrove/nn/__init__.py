@@ -5,6 +5,9 @@ from .. import require
 
 require("torch", extra="train", needed_for="bitgrove.nn")
 
+from ._activations import LeakyClip as LeakyClip
+from ._activations import RPReLU as RPReLU
+from ._activations import RSign as RSign
 from ._blocks import BiRealBlock as BiRealBlock
 from ._clip import clip_latents_ as clip_latents_
 from ._conv import BinaryConv2d as BinaryConv2d
