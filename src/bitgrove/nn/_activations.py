@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._estimators import Estimator, MagnitudeAware, resolve
+from ._estimators import MagnitudeAware, resolve
 from ._layer import check_input
+from ._sign import Estimator
 
 
 class RSign(nn.Module):
@@ -62,7 +63,7 @@ class RSign(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, channels, ...)`` to +1 and -1 of the same shape."""
         _check(x, self.channels)
-        return self.estimator(x + _along_channels(self.shift, x))
+        return self.estimator(x + _along_channels(self.shift, x), training=self.training)
 
     def extra_repr(self) -> str:
         """The arguments, in their order."""
