@@ -18,7 +18,7 @@ class RSign(nn.Module):
     with ``input_estimator="identity"``: the sign of +1 and -1 is exact and passes the gradient on
     as it is, so that the gradient is cut here and only here.
 
-    Source: Liu et al., ReActNet, ECCV 2020, sec. 4.2, whose threshold ``alpha`` is ``-b``.
+    Source: Liu et al., ReActNet, ECCV 2020, whose threshold ``alpha`` is ``-b``.
 
     Args:
         channels: length of the input's axis 1.
@@ -73,7 +73,7 @@ class RSign(nn.Module):
 class RPReLU(nn.Module):
     """``PReLU(x + b1) + b2`` with learned shifts and a learned slope per channel.
 
-    Source: Liu et al., ReActNet, ECCV 2020, sec. 4.2, whose ``gamma`` is ``-b1`` and ``zeta`` is
+    Source: Liu et al., ReActNet, ECCV 2020, whose ``gamma`` is ``-b1`` and ``zeta`` is
     ``b2``.
 
     Args:
@@ -114,7 +114,7 @@ class LeakyClip(nn.Module):
     The step between ReLU and the clip when a real network is prepared for binary activations; the
     clip itself is ``slope=0``, or ``nn.Hardtanh``.
 
-    Source: Liu et al., Bi-Real Net, ECCV 2018, sec. 3.3 and 4.1.
+    Source: Liu et al., Bi-Real Net, ECCV 2018 (how a real network is prepared).
 
     Args:
         slope: outside [-1, 1], in [0, 1]. It is an attribute and may be assigned.
