@@ -116,7 +116,7 @@ def test_half_precision_runs():
 
 
 def test_unknown_model_lists_those_available():
-    with pytest.raises(ValueError, match="'birealnet' is unknown; available: birealnet_small"):
+    with pytest.raises(ValueError, match=r"'birealnet' is unknown; available: .*birealnet_small"):
         models.create("birealnet")
 
 
@@ -142,5 +142,6 @@ def test_options_out_of_range_are_named(options, message):
 
 
 def test_created_models_are_modules():
-    for name in models.list():
-        assert isinstance(models.create(name), nn.Module)
+    with torch.device("meta"):  # no numbers are needed
+        for name in models.list():
+            assert isinstance(models.create(name), nn.Module)

@@ -41,6 +41,7 @@ CASES = [
     (bnn.StraightThrough(), (np.ones_like, lambda x: x)),
     (bnn.Clipped(), clipped(1.0)),
     (bnn.Clipped(clip=1.3), clipped(1.3)),
+    (bnn.Stochastic(), clipped(1.0)),
     (
         bnn.Approx(),
         (lambda x: np.where(np.abs(x) <= 1, 2 - 2 * np.abs(x), 0.0), approx_surrogate),
@@ -86,7 +87,7 @@ def test_slope_is_the_derivative_of_the_surrogate(estimator, published):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 def test_forward_is_the_sign_with_both_zeros_positive(name, dtype):
     x = torch.tensor([-torch.inf, -2, -1e-7, -0.0, 0.0, 1e-7, 3, torch.inf], dtype=dtype)
-    y = bnn.Estimator.__call__(bnn.ESTIMATORS[name](), x)
+    y = bnn.Estimator.__call__(bnn.ESTIMATORS[name](), x, training=False)
     assert y.dtype == dtype
     assert y.tolist() == [-1, -1, -1, 1, 1, 1, 1, 1]
 

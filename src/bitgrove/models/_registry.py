@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
+from ._binarynet import BinaryNet
+from ._birealnet import BiRealNet
 from ._birealnet_small import BiRealNetSmall
+from ._xnornet_cifar10 import XnorNetCifar10
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
+    "binarynet": BinaryNet,
+    "birealnet18": partial(BiRealNet, (4, 4, 4, 4)),
+    "birealnet34": partial(BiRealNet, (6, 8, 12, 6)),
     "birealnet_small": BiRealNetSmall,
+    "xnornet_cifar10": XnorNetCifar10,
 }
 
 
@@ -42,7 +50,7 @@ def create(name: str, **options: object) -> nn.Module:
 def list_models() -> list[str]:
     """The names that :func:`create` knows, sorted.
 
-    >>> list_models()
-    ['birealnet_small']
+    >>> list_models()[:3]
+    ['binarynet', 'birealnet18', 'birealnet34']
     """
     return sorted(_MODELS)

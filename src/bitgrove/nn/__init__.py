@@ -5,6 +5,9 @@ from .. import require
 
 require("torch", extra="train", needed_for="bitgrove.nn")
 
+from ._activations import LeakyClip as LeakyClip
+from ._activations import RPReLU as RPReLU
+from ._activations import RSign as RSign
 from ._blocks import BiRealBlock as BiRealBlock
 from ._clip import clip_latents_ as clip_latents_
 from ._conv import BinaryConv2d as BinaryConv2d
@@ -12,10 +15,11 @@ from ._estimators import EDE as EDE
 from ._estimators import ESTIMATORS as ESTIMATORS
 from ._estimators import Approx as Approx
 from ._estimators import Clipped as Clipped
-from ._estimators import Estimator as Estimator
 from ._estimators import MagnitudeAware as MagnitudeAware
+from ._estimators import Stochastic as Stochastic
 from ._estimators import StraightThrough as StraightThrough
 from ._estimators import Swish as Swish
-from ._estimators import sign as sign
 from ._layer import BinaryLayer as BinaryLayer
 from ._linear import BinaryLinear as BinaryLinear
+from ._sign import Estimator as Estimator
+from ._sign import sign as sign

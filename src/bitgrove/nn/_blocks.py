@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ._conv import BinaryConv2d
-from ._estimators import Estimator
+from ._sign import Estimator
 
 
 class BiRealBlock(nn.Module):

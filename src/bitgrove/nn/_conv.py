@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._estimators import Estimator
 from ._layer import BinaryLayer, Scale, check_input
+from ._sign import Estimator
 
 Pair = tuple[int, int]
 

@@ -1,58 +1,15 @@
-"""The sign, and what its gradient is taken to be.
-
-Every estimator computes the same thing forwards, ``sign(x)`` with ``sign(0) = +1`` in the dtype of
-``x``, and differs in the slope that the backward pass uses in place of the sign's zero one. NaN is
-not looked for, which would cost a pass over every activation: ``sign(NaN)`` is -1.
-"""
+"""Every estimator of the sign's gradient, and the names they go by."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-
-def sign(x: Tensor) -> Tensor:
-    """+1 where ``x >= 0`` (``-0.0`` too) and -1 elsewhere (NaN too), in the dtype of ``x``.
-
-    >>> sign(torch.tensor([-2.0, -0.0, 3.0]))
-    tensor([-1.,  1.,  1.])
-    """
-    # Several times faster on a CPU than torch.where, which mixes a mask of bytes with floats.
-    return torch.ge(x.detach(), 0, out=torch.empty_like(x)).mul_(2).sub_(1)
-
-
-class Estimator(ABC):
-    """A sign with a slope for the backward pass; call it on a tensor.
-
-    A new one is a subclass with :meth:`slope`; hand an instance to a layer in place of a name.
-    """
-
-    @abstractmethod
-    def slope(self, x: Tensor) -> Tensor:
-        """What the upstream gradient is multiplied by, elementwise, in the dtype of ``x``."""
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``sign(x)``, with the gradient ``slope(x)``."""
-        return cast(Tensor, _Sign.apply(x, self))
-
-
-class _Sign(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, estimator: Estimator) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.estimator = estimator
-        return sign(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors
-        return gradients[0] * ctx.estimator.slope(x), None
+from ._sign import Estimator
 
 
 @dataclass(frozen=True)
@@ -62,9 +19,15 @@ class StraightThrough(Estimator):
     Source: Courbariaux et al., BinaryConnect, NeurIPS 2015 (weights; clip them after the step).
     """
 
+    remembers_input = False
+
     def slope(self, x: Tensor) -> Tensor:
         """All ones."""
         return torch.ones_like(x)
+
+    def pull_back(self, gradient: Tensor, x: Tensor | None) -> Tensor:
+        """The upstream gradient itself."""
+        return gradient
 
 
 @dataclass(frozen=True)
@@ -90,6 +53,36 @@ class Clipped(Estimator):
     def slope(self, x: Tensor) -> Tensor:
         """1 inside the clip, its edge included, 0 outside."""
         return (x.abs() <= self.clip).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Stochastic(Estimator):
+    """In training +1 with probability ``min(max((x + 1) / 2, 0), 1)``; in evaluation the sign.
+
+    The slope is that of ``Clipped(clip=1)``, 1 where ``|x| <= 1``, else 0: the expected value of
+    the draw is the clipped ``x``. Draws come from torch's global generator (``torch.manual_seed``),
+    one per element and call, in float32 where ``x`` has half precision.
+
+    Source: Hubara et al., Binarized Neural Networks, NeurIPS 2016 (activations).
+    Differences: a weight is its sign in evaluation, as it is packed, where BinaryConnect trained
+    stochastically is tested with its real weights.
+
+    >>> _ = torch.manual_seed(0)
+    >>> x = torch.full((1000,), 0.5)
+    >>> Stochastic()(x).mean(), Stochastic()(x, training=False).mean()
+    (tensor(0.4980), tensor(1.))
+    """
+
+    def threshold(self, x: Tensor, training: bool) -> Tensor | float:
+        """Uniform in (-1, 1], so that -1 is never drawn as +1, nor +1 as -1."""
+        if not training:
+            return 0.0
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        return 1 - 2 * torch.rand_like(x, dtype=dtype)
+
+    def slope(self, x: Tensor) -> Tensor:
+        """1 on [-1, 1], 0 outside."""
+        return (x.abs() <= 1).to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -189,9 +182,11 @@ class MagnitudeAware(Estimator):
         """``a`` for every first index of ``weight``, shape ``(out,)``, detached."""
         return weight.detach().abs().flatten(1).mean(1)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool = True) -> Tensor:
         """``a sign(x)`` with the gradient above; ``x`` has shape ``(out, ...)``."""
-        return super().__call__(x) * self.magnitude(x).reshape(-1, *[1] * (x.ndim - 1))
+        return super().__call__(x, training=training) * self.magnitude(x).reshape(
+            -1, *[1] * (x.ndim - 1)
+        )
 
 
 ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
@@ -202,6 +197,7 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
         "swish": Swish,
         "ede": EDE,
         "magnitude_aware": MagnitudeAware,
+        "stochastic": Stochastic,
     }
 )
 """Every estimator by its name; a name stands for the class with its default parameters."""

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ._estimators import Estimator, MagnitudeAware, resolve, sign
+from ._estimators import MagnitudeAware, resolve
+from ._sign import Estimator, sign
 
 Scale = Literal["channel", "learned", "spatial"]
 
@@ -109,14 +110,15 @@ class BinaryLayer(nn.Module):
         return None if factors is None else factors.clone()
 
     def _signed_input(self, x: Tensor) -> Tensor:
-        return x if self._input_estimator is None else self._input_estimator(x)
+        estimator = self._input_estimator
+        return x if estimator is None else estimator(x, training=self.training)
 
     def _signed_weight(self) -> Tensor:
         if self._weight_estimator is None:
             return self.weight
         # Not the estimator's own call, which for magnitude_aware multiplies by its magnitude: that
         # is among the scales, so that the product below is an exact integer.
-        return Estimator.__call__(self._weight_estimator, self.weight)
+        return Estimator.__call__(self._weight_estimator, self.weight, training=self.training)
 
     def _scales(self) -> Tensor | None:
         """:meth:`output_scale` with its gradient."""

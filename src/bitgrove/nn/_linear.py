@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._estimators import Estimator
 from ._layer import BinaryLayer, Scale, check_input
+from ._sign import Estimator
 
 
 class BinaryLinear(BinaryLayer):

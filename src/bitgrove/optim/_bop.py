@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from ._flipping import FlippingOptimizer, blocks, flip_
 
 
-class Bop(Optimizer):
+class Bop(FlippingOptimizer):
     """Flips a binary weight when an average of its gradients has long pointed against it.
 
     With the gradient ``g`` and its average ``m``, first 0, each step does
@@ -20,19 +20,25 @@ class Bop(Optimizer):
 
     There is no learning rate and there are no latent weights: ``w`` is +1 or -1, and a weight that
     is not becomes its sign at the first step. ``m`` is held in float32, whatever the weight is in.
-    Both numbers may be changed between steps in ``param_groups``. Give the real parameters, which
+    Both numbers may be changed between steps in ``param_groups``, by hand or by
+    :class:`bitgrove.optim.HyperparameterScheduler`. Give the real parameters, which
     :func:`bitgrove.optim.split_parameters` finds, to another optimiser.
 
     The threshold is in units of the gradient, so the batch size, the reduction of the loss and a
-    loss scale all change its meaning: unscale gradients before the step.
+    loss scale all change its meaning: unscale gradients before the step, as
+    ``torch.amp.GradScaler.step`` does.
 
     Source: Helwegen et al., Latent Weights Do Not Exist, NeurIPS 2019, algorithm 1.
 
     Args:
-        params: binary parameters, or groups of them (a dict with ``"params"`` and its own
-            ``"threshold"`` and ``"adaptivity_rate"``).
+        params: binary parameters, or groups of them (a dict with ``"params"`` and settings of its
+            own by their names here).
         threshold: tau, at least 0; larger values flip less.
         adaptivity_rate: gamma, above 0 and at most 1; larger values forget sooner.
+        check_finite: refuse a gradient with an infinity or NaN before anything is updated. Taken
+            into the average it would hold the weight for ever, without a trace in the loss. The
+            check reads each gradient once more and waits for the device; leave it on unless the
+            loss or the gradients are checked elsewhere.
 
     Raises:
         ValueError: a number is out of its range, or a group has a setting that Bop does not use,
@@ -50,67 +56,23 @@ class Bop(Optimizer):
         params: Iterable[Tensor] | Iterable[dict[str, Any]],
         threshold: float = 1e-8,
         adaptivity_rate: float = 1e-4,
+        *,
+        check_finite: bool = True,
     ) -> None:
-        super().__init__(params, {"threshold": threshold, "adaptivity_rate": adaptivity_rate})
+        settings = {
+            "threshold": threshold,
+            "adaptivity_rate": adaptivity_rate,
+            "check_finite": check_finite,
+        }
+        super().__init__(params, settings)
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with settings of their own; raises as the class does."""
-        unused = set(param_group) - {"params", "param_names", "threshold", "adaptivity_rate"}
-        if unused:
-            raise ValueError(
-                f"Bop has no {', '.join(sorted(unused))}: binary weights have no magnitude to "
-                "scale or decay; leave it out, or give real parameters to another optimiser"
-            )
-        threshold, rate = (
-            param_group.get(name, self.defaults[name]) for name in ("threshold", "adaptivity_rate")
-        )
-        if not 0 <= threshold < float("inf"):
-            raise ValueError(f"threshold must be at least 0 and finite, got {threshold}")
-        if not 0 < rate <= 1:
-            raise ValueError(f"adaptivity_rate must be above 0 and at most 1, got {rate}")
-        super().add_param_group(param_group)
+    def _new_state(self, w: Tensor) -> dict[str, Any]:
+        return {"momentum": torch.zeros_like(w, dtype=torch.float32)}
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every parameter that has a gradient.
-
-        Args:
-            closure: evaluates the model again and returns the loss.
-
-        Returns:
-            What ``closure`` returned.
-
-        Raises:
-            TypeError: a gradient is sparse.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for w in group["params"]:
-                if w.grad is not None:
-                    self._update(w, w.grad, group["threshold"], group["adaptivity_rate"])
-        return loss
-
-    def _update(self, w: Tensor, gradient: Tensor, threshold: float, rate: float) -> None:
-        if gradient.is_sparse:
-            raise TypeError("Bop needs dense gradients, got a sparse one; use sparse=False")
-        state = self.state[w]
-        if not state:
-            state["momentum"] = torch.zeros_like(w, dtype=torch.float32)
-        m = state["momentum"]
-        m.mul_(1 - rate).add_(gradient.to(m.dtype), alpha=rate)
-        signs = torch.where(w >= 0, 1.0, -1.0)
-        w.copy_(torch.where(m * signs > threshold, -signs, signs))
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the averages, in float32 also where the parameters are in half precision."""
-        super().load_state_dict(state_dict)
-        # torch casts state to the parameter's dtype, where an average of small steps would stall.
-        keys = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
-        parameters = chain.from_iterable(group["params"] for group in self.param_groups)
-        for key, w in zip(keys, parameters, strict=True):
-            if key in state_dict["state"]:
-                saved = state_dict["state"][key]["momentum"]
-                self.state[w]["momentum"] = saved.to(w.device, torch.float32, copy=True)
+    def _update(
+        self, w: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        threshold = w.new_full((), group["threshold"])
+        for w_, g, m in blocks(w, gradient, state["momentum"]):
+            m.lerp_(g, group["adaptivity_rate"])
+            flip_(w_, m, threshold)
