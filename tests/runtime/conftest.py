@@ -35,7 +35,7 @@ def make_artifact(*, dim: int = 16, classes: int = 3, examples: int = 60) -> Art
                 },
             ),
             Node("add", "sum", (1, 3)),
-            Node("global_avg_pool", "pool", (4,)),
+            Node("adaptive_avg_pool", "pool", (4,), {"size": [1, 1]}),
             Node(
                 "conv2d",
                 "head",

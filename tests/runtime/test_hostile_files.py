@@ -62,9 +62,9 @@ def test_random_corruptions_are_refused_or_harmless(model_path):
 
 def forge(path, edit):
     """Rewrite a model with right checksums and wrong content."""
-    tensors, metadata = files.read(path, kind="grove", version=1)
+    tensors, metadata = files.read(path, kind="grove", version=2)
     edit(tensors, metadata)
-    files.write(path, tensors, metadata, kind="grove", version=1)
+    files.write(path, tensors, metadata, kind="grove", version=2)
 
 
 def set_at(*keys):

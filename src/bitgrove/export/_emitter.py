@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,24 +14,55 @@ from torch import Tensor, nn
 from ..runtime import Node
 from ._thresholds import fold_sign
 
-BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Folded:
-    """A batch norm that only signs read: not computed, but part of their thresholds."""
+    """A function of a value that only signs read: not computed, but part of their thresholds."""
 
     value: int
-    norm: BatchNorm
+    channels: int
+    function: Callable[[Tensor], Tensor]
+    """Monotone in each channel, on ``float32[m, channels]``, in the arithmetic of the model."""
+    realise: Callable[[], int]
+    """Computes it after all, for one who wants the numbers, and returns the value."""
+
+    def then(self, function: Callable[[Tensor], Tensor], realise: Callable[[int], int]) -> Folded:
+        """This and then another function; ``realise`` computes the other one alone."""
+        return Folded(
+            self.value,
+            self.channels,
+            lambda x: function(self.function(x)),
+            lambda: realise(self.realise()),
+        )
+
+    def flattened(self, value: int, pixels: int, realise: Callable[[int], int]) -> Folded:
+        """The same function of ``value``, the flattened one: channel-major, ``pixels`` of each."""
+
+        def function(x: Tensor) -> Tensor:
+            rows = x.unflatten(1, (self.channels, pixels)).movedim(2, 1)
+            y = self.function(rows.flatten(0, 1))
+            return y.unflatten(0, (len(x), pixels)).movedim(1, 2).flatten(1)
+
+        return Folded(value, self.channels * pixels, function, lambda: realise(self.realise()))
 
 
 class Emitter:
-    """Appends nodes and returns the numbers of the values they make."""
+    """Appends nodes and returns the numbers of the values they make.
 
-    def __init__(self) -> None:
+    Args:
+        axes: sides of an image: 1, 2 or 3.
+    """
+
+    def __init__(self, axes: int) -> None:
+        self.axes = axes
         self.nodes: list[Node] = []
-        self._signs: dict[tuple[int | Folded, int], int] = {}
+        self._signs: dict[tuple[str, int | Folded, int], int] = {}
         self._names: set[str] = set()
+        self._foldable = {
+            f"{op}{axes}d": op for op in ("conv", "binary_conv", "binary_weight_conv")
+        }
 
     def add(
         self,
@@ -45,20 +77,40 @@ class Emitter:
         self.nodes.append(Node(op, self._unique(name), inputs, attributes or {}, arrays))
         return len(self.nodes)
 
-    def sign(self, source: int | Folded, groups: int, channels: int, name: str) -> int:
+    def windowed(
+        self,
+        op: str,
+        name: str,
+        value: int,
+        attributes: dict[str, Any],
+        **tensors: npt.NDArray | Tensor | None,
+    ) -> int:
+        """Append a node whose operator's name ends with the number of axes."""
+        return self.add(f"{op}{self.axes}d", name, value, attributes=attributes, **tensors)
+
+    def sign(self, source: int | Folded, groups: int, name: str) -> int:
         """The bits of a value, packed for convolutions of ``groups``; computed once."""
-        key = (source, groups)
+        return self._sign("sign", source, groups, name, {"groups": groups})
+
+    def binarise(self, source: int | Folded, name: str) -> int:
+        """The sign of a value as +1.0 and -1.0; computed once."""
+        return self._sign("binarise", source, 1, name, {})
+
+    def _sign(
+        self, op: str, source: int | Folded, groups: int, name: str, attributes: dict[str, Any]
+    ) -> int:
+        key = (op, source, groups)
         if key not in self._signs:
             threshold = flip = None
             value = source
             if isinstance(source, Folded):
-                value, norm = source.value, source.norm
-                threshold, flip = fold_sign(lambda x: _apply(norm, x), channels)
+                value = source.value
+                threshold, flip = fold_sign(source.function, source.channels)
             self._signs[key] = self.add(
-                "sign",
+                op,
                 f"{name}.sign",
                 value,  # pyright: ignore[reportArgumentType]
-                attributes={"groups": groups},
+                attributes=attributes,
                 threshold=threshold,
                 flip=flip,
             )
@@ -68,13 +120,13 @@ class Emitter:
         """A batch norm: into the convolution before it, if nobody else reads that, else alone."""
         scale, bias = _affine(norm)
         node = self.nodes[value - 1] if value else None
-        if node is None or not only_reader or node.op not in _FOLDABLE:
+        if node is None or not only_reader or node.op not in self._foldable:
             return self.add("affine", name, value, scale=scale, bias=bias)
         tensors = node.tensors
         before = tensors.get("bias", np.zeros(len(scale), np.float32)).astype(np.float64)
         tensors["bias"] = (before * scale + bias).astype(np.float32)
-        if node.op == "conv2d":
-            scaled = tensors["weight"] * scale[:, None, None, None]
+        if self._foldable[node.op] == "conv":
+            scaled = tensors["weight"] * scale.reshape(-1, *[1] * (self.axes + 1))
             tensors["weight"] = scaled.astype(np.float32)
         else:
             scaled = tensors.get("scale", np.ones(len(scale), np.float32)) * scale
@@ -90,9 +142,6 @@ class Emitter:
         return unique
 
 
-_FOLDABLE = ("conv2d", "binary_conv2d", "binary_weight_conv2d")
-
-
 def to_numpy(tensor: npt.NDArray | Tensor) -> npt.NDArray:
     """A contiguous array; floating-point numbers become ``float32``."""
     if isinstance(tensor, Tensor):
@@ -100,6 +149,19 @@ def to_numpy(tensor: npt.NDArray | Tensor) -> npt.NDArray:
     if tensor.dtype.kind == "f":
         tensor = tensor.astype(np.float32)
     return np.ascontiguousarray(tensor)
+
+
+def apply_norm(norm: BatchNorm, x: Tensor) -> Tensor:
+    """The module's own eval-mode arithmetic on ``float32[m, channels]``."""
+    return torch.nn.functional.batch_norm(
+        x,
+        norm.running_mean,
+        norm.running_var,
+        norm.weight,
+        norm.bias,
+        training=False,
+        eps=norm.eps,
+    )
 
 
 def _affine(norm: BatchNorm) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -114,16 +176,3 @@ def _affine(norm: BatchNorm) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.fl
     if norm.bias is not None:
         bias = bias + norm.bias.detach().double()
     return scale.cpu().numpy(), bias.cpu().numpy()
-
-
-def _apply(norm: BatchNorm, x: Tensor) -> Tensor:
-    """The module's own eval-mode arithmetic on ``float32[m, channels]``."""
-    return torch.nn.functional.batch_norm(
-        x,
-        norm.running_mean,
-        norm.running_var,
-        norm.weight,
-        norm.bias,
-        training=False,
-        eps=norm.eps,
-    )

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..nn import BinaryConv2d, BinaryLinear
+from ..nn import BinaryLayer
 from ..runtime import Artifact, Graph, Node, Session, run_graph
-from ._pack import with_named_layers
+from ._trace import with_named_layers
+
+_CONVOLUTIONS: dict[int, Any] = {
+    1: nn.functional.conv1d,
+    2: nn.functional.conv2d,
+    3: nn.functional.conv3d,
+}
+
+_CHUNK = 8
+"""Images that are compared at once, so that their activations fit in memory."""
 
 _TIE = 1e-5
 """A pre-activation this small against its layer's largest is a tie that rounding may break."""
@@ -26,7 +36,8 @@ class Verification:
 
     images: int
     integers: int
-    """Results of binary layers compared, each layer given the same bits as torch's."""
+    """Results of binary layers compared, each layer given torch's own signs, or, if its input is
+    real, that input rounded to integers."""
     integers_different: int
     signs: int
     """Bits compared end to end."""
@@ -52,16 +63,17 @@ def verify(
 ) -> Verification:
     """Compare a packed model with its torch model on images.
 
-    Two comparisons. Layer by layer: every binary layer is run packed on the very signs that torch
-    computed, and its integers must be equal. End to end: all signs of all layers and the logits are
-    compared. The real-valued parts agree to float rounding only, and rounding can turn the sign of
-    a pre-activation that is all but zero; an image in which the first such turn is a tie of this
-    kind is counted and left out of the end-to-end comparison, never of the first one.
+    Two comparisons. Layer by layer: every layer with binary weights is run packed on the very signs
+    that torch computed (on integers, if its input is real), and its integers must be equal. End to
+    end: all signs of all layers and the logits are compared. The real-valued parts agree to float
+    rounding only, and rounding can turn the sign of a pre-activation that is all but at its
+    threshold; an image in which the first such turn is a tie of this kind is counted and left out
+    of the end-to-end comparison, never of the first one.
 
     Args:
         model: the torch model; evaluated in eval mode, not changed.
         artifact: what ``pack`` made of it.
-        x: standardised images ``float32[n, c, h, w]``, without NaN.
+        x: standardised images ``float32[n, c, h, w]``, or what else the model takes, without NaN.
         threads: for the packed model.
 
     Raises:
@@ -69,47 +81,119 @@ def verify(
     """
     if not len(x):
         raise ValueError("at least one image is needed")
-    model = with_named_layers(model)
-    inputs, logits = _watch(model, torch.from_numpy(x))
-    layers = {node.name: node for node in artifact.graph.nodes if node.op == "binary_conv2d"}
-    integers = different = 0
-    for name, node in layers.items():
-        layer = model.get_submodule(name)
-        expected, got = _both(layer, node, inputs[name], threads)
-        integers += expected.size
-        different += int((expected != got).sum())
-
-    graph = artifact.graph
-    numbers = [node.inputs[0] for node in layers.values()]
-    outputs = list(dict.fromkeys([*numbers, graph.logits]))
-    packed = run_graph(graph.build(outputs), graph, outputs, x, threads)
-    tied = np.zeros(len(x), bool)
-    turned_signs = np.zeros(len(x), np.int64)
-    signs = 0
-    for name, node in layers.items():
-        before = inputs[name].numpy().reshape(len(x), -1)
-        bits = packed[node.inputs[0]].reshape(len(x), -1) > 0
-        turned = bits != (before >= 0)
-        signs += bits.size
-        first = turned.any(1) & (turned_signs == 0)
-        small = np.abs(before) <= _TIE * np.abs(before).max(1, keepdims=True)
-        tied |= first & (small | ~turned).all(1)
-        turned_signs += turned.sum(1)
-    kept = ~tied
-    expected_logits = logits.numpy().reshape(len(x), -1)[kept]
-    error = np.abs(packed[graph.logits].reshape(len(x), -1)[kept] - expected_logits).max(
-        1, initial=0
-    )
-    size = np.abs(expected_logits).max(1, initial=np.finfo(np.float32).tiny)
+    model, graph = with_named_layers(model), artifact.graph
+    modules = dict(model.named_modules())
+    named = [(node, modules.get(node.name)) for node in graph.nodes]
+    layers = [_Layer(graph, m, node, threads) for node, m in named if isinstance(m, BinaryLayer)]
+    numbers = {number for layer in layers for number in layer.values}
+    outputs = list(dict.fromkeys([*sorted(numbers), graph.logits]))
+    network = graph.build(outputs)
+    integers = different = signs = ties = signs_different = 0
+    relative_error = 0.0
+    for start in range(0, len(x), _CHUNK):
+        part = x[start : start + _CHUNK]
+        inputs, logits = _watch(model, torch.from_numpy(part))
+        packed = run_graph(network, graph, outputs, part, threads)
+        tied = np.zeros(len(part), bool)
+        turned_signs = np.zeros(len(part), np.int64)
+        for layer in layers:
+            before = inputs[layer.name]
+            count, wrong = layer.compare_integers(before)
+            integers, different = integers + count, different + wrong
+            turned, small = layer.compare_signs(before, packed)
+            first = turned.any(1) & (turned_signs == 0)
+            tied |= first & (small | ~turned).all(1)
+            turned_signs += turned.sum(1)
+            signs += turned.size
+        kept = ~tied
+        expected = logits.numpy().reshape(len(part), -1)[kept]
+        got = packed[graph.logits].reshape(len(part), -1)[kept]
+        size = np.abs(expected).max(1, initial=np.finfo(np.float32).tiny)
+        error = np.abs(got - expected).max(1, initial=0) / size
+        relative_error = max(relative_error, float(error.max(initial=0)))
+        ties, signs_different = ties + int(tied.sum()), signs_different + turned_signs[kept].sum()
     return Verification(
         images=len(x),
         integers=integers,
         integers_different=different,
         signs=signs,
-        ties=int(tied.sum()),
-        signs_different=int(turned_signs[kept].sum()),
-        relative_error=float((error / size).max(initial=0)),
+        ties=ties,
+        signs_different=int(signs_different),
+        relative_error=relative_error,
     )
+
+
+class _Layer:
+    """One binary layer of a model, and its node."""
+
+    def __init__(self, graph: Graph, module: BinaryLayer, node: Node, threads: int) -> None:
+        self.name = node.name
+        self._axes = graph.axes
+        self._module = module
+        self._node = node
+        self._threads = threads
+        self._sign: Node | None = None
+        if module.input_estimator is not None:
+            self._sign = graph.nodes[node.inputs[0] - 1]
+        self._alone: Session | None = None
+
+    @property
+    def values(self) -> list[int]:
+        """What of the packed network is looked at: the signs and what they are taken of."""
+        return [] if self._sign is None else [self._node.inputs[0], self._sign.inputs[0]]
+
+    def compare_signs(
+        self, before: Tensor, packed: dict[int, npt.NDArray[np.float32]]
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which signs differ from torch's, and which are ties: ``bool[n, signs]`` each."""
+        n = len(before)
+        if self._sign is None:
+            return np.zeros((n, 0), bool), np.zeros((n, 0), bool)
+        bits, values = (packed[number] for number in self.values)
+        turned = (bits > 0).reshape(n, -1) != (before.numpy() >= 0).reshape(n, -1)
+        threshold = self._sign.tensors.get("threshold", np.zeros(1, np.float32))
+        margin = np.abs(values - threshold.astype(np.float64).reshape(-1, *[1] * self._axes))
+        largest = np.abs(values).reshape(n, -1).max(1, keepdims=True)
+        return turned, margin.reshape(n, -1) <= _TIE * largest
+
+    def compare_integers(self, before: Tensor) -> tuple[int, int]:
+        """How many results were compared, and how many differ."""
+        if self._module.weight_estimator is None:
+            return 0, 0
+        if before.ndim == 2:
+            before = before.reshape(*before.shape, *[1] * self._axes)
+        if self._sign is None:
+            before = (before * (127 / before.abs().max().clamp(min=1e-30))).round()
+        else:
+            before = torch.where(before >= 0, 1.0, -1.0)
+        expected = self._torch(before).numpy().reshape(len(before), -1)
+        if self._alone is None:
+            self._alone = self._session(tuple(before.shape[1:]))
+        got = self._alone.run(np.ascontiguousarray(before.numpy()))
+        return expected.size, int((expected != got).sum())
+
+    def _torch(self, before: Tensor) -> Tensor:
+        attributes = self._node.attributes
+        border = [side for side in reversed(attributes["padding"]) for _ in range(2)]
+        weight = self._module.binary_weight()
+        return _CONVOLUTIONS[self._axes](
+            nn.functional.pad(before, border, value=attributes["pad_value"]),
+            weight if weight.ndim > 2 else weight.reshape(*weight.shape, *[1] * self._axes),
+            stride=attributes["stride"],
+            dilation=attributes["dilation"],
+            groups=attributes["groups"],
+        )
+
+    def _session(self, shape: tuple[int, ...]) -> Session:
+        """The layer by itself, without scale and bias."""
+        attributes, tensors = self._node.attributes, {"weight": self._node.tensors["weight"]}
+        nodes = [Node(self._node.op, "layer", (0,), attributes, tensors)]
+        if self._sign is not None:
+            nodes = [
+                Node("sign", "sign", (0,), {"groups": attributes["groups"]}),
+                Node(self._node.op, "layer", (1,), attributes, tensors),
+            ]
+        return Session(Artifact(Graph(shape, tuple(nodes), len(nodes), len(nodes))), self._threads)
 
 
 def _watch(model: nn.Module, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -128,7 +212,7 @@ def _watch(model: nn.Module, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     handles = [
         module.register_forward_pre_hook(keep(name))
         for name, module in model.named_modules()
-        if isinstance(module, BinaryConv2d | BinaryLinear)
+        if isinstance(module, BinaryLayer)
     ]
     try:
         model.eval()
@@ -140,40 +224,3 @@ def _watch(model: nn.Module, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         for module, mode in training.items():
             module.training = mode
     return inputs, logits
-
-
-def _both(
-    layer: nn.Module, node: Node, before: Tensor, threads: int
-) -> tuple[npt.NDArray, npt.NDArray]:
-    """Torch's and the packed integers of one layer on torch's signs."""
-    signs = torch.where(before >= 0, 1.0, -1.0)
-    if signs.ndim == 2:
-        signs = signs[:, :, None, None]
-    weight = layer.binary_weight()  # pyright: ignore[reportCallIssue]
-    attributes = node.attributes
-    padded = torch.nn.functional.pad(
-        signs,
-        [side for side in reversed(attributes["padding"]) for _ in range(2)],
-        value=attributes["pad_value"],
-    )
-    expected = torch.nn.functional.conv2d(
-        padded,
-        weight.reshape(len(weight), -1, *weight.shape[2:])
-        if weight.ndim == 4
-        else weight[..., None, None],
-        stride=attributes["stride"],
-        dilation=attributes["dilation"],
-        groups=attributes["groups"],
-    )
-    alone = Graph(
-        input=(signs.shape[1], signs.shape[2], signs.shape[3]),
-        nodes=(
-            Node("sign", "sign", (0,), {"groups": attributes["groups"]}),
-            Node("binary_conv2d", "layer", (1,), attributes, {"weight": node.tensors["weight"]}),
-        ),
-        logits=2,
-        embedding=2,
-    )
-    session = Session(Artifact(alone), threads)
-    got = session.run(np.ascontiguousarray(signs.numpy()))
-    return expected.numpy().reshape(len(signs), -1), got
