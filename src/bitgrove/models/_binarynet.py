@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 from torch import Tensor, nn
 
 from ..nn import Estimator
-from ._parts import (
-    Real,
-    activation,
-    check_at_least_one,
-    convolution,
-    linear,
-    pair,
-    sequence,
-    without_scale,
-)
+from ._parts import Bits, Real, Size, check_at_least_one, pair, sequence, without_scale
 
 Variant = Literal["bop", "bnn"]
 
@@ -73,7 +65,7 @@ class BinaryNet(nn.Module):
         num_classes: int = 10,
         *,
         variant: Variant = "bop",
-        image_size: int | tuple[int, int] = 32,
+        image_size: Size = 32,
         width: int = 128,
         pad_value: float = 0.0,
         input_estimator: str | Estimator | None = "clipped",
@@ -92,37 +84,31 @@ class BinaryNet(nn.Module):
                 + (" or use variant='bnn', which takes 8" if lost else "")
             )
         super().__init__()
+        bits = Bits(
+            real=real,
+            pad_value=pad_value,
+            input_estimator=input_estimator,
+            weight_estimator=weight_estimator,
+        )
 
         def layer(
             before: int, after: int, *, first: bool = False, pool: bool = False
         ) -> nn.Sequential:
-            conv = convolution(
-                before,
-                after,
-                3,
-                real=real,
-                padding=0 if first and variant == "bop" else 1,
-                pad_value=pad_value,
-                input_estimator=None if first else input_estimator,
-                weight_estimator=weight_estimator,
-            )
+            own = replace(bits, input_estimator=None) if first else bits
+            padding = 0 if first and variant == "bop" else 1
             return sequence(
-                activation=None if first else activation(real),
-                conv=conv,
+                activation=None if first else bits.activation(),
+                conv=own.convolution(before, after, 3, padding=padding),
                 pool=nn.MaxPool2d(2) if pool else None,
                 norm=_norm(nn.BatchNorm2d, after, variant),
             )
 
         def dense(before: int, after: int) -> nn.Sequential:
-            product = linear(
-                before,
-                after,
-                real=real,
-                input_estimator=input_estimator,
-                weight_estimator=weight_estimator,
+            return sequence(
+                activation=bits.activation(),
+                linear=bits.linear(before, after),
+                norm=_norm(nn.BatchNorm1d, after, variant),
             )
-            norm = _norm(nn.BatchNorm1d, after, variant)
-            return sequence(activation=activation(real), linear=product, norm=norm)
 
         self.convolutions = nn.Sequential(
             layer(in_channels, width, first=True),

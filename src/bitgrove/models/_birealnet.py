@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 from torch import Tensor, nn
 
 from ..nn import BiRealBlock, Estimator
-from ._parts import Real, activation, check_at_least_one, real_convolution
-
-Stem = Literal["large", "small"]
+from ._parts import Bits, Real, check_at_least_one
+from ._stem import Stem, make_stem
 
 
 class BiRealNet(nn.Module):
@@ -66,8 +64,9 @@ class BiRealNet(nn.Module):
         check_at_least_one(in_channels=in_channels, num_classes=num_classes, width=width)
         if not blocks or min(blocks) < 1:
             raise ValueError(f"blocks must be one number of at least 1 per stage, got {blocks}")
+        twin = Bits(real=real)
         super().__init__()
-        self.stem = _stem(stem, in_channels, width)
+        self.stem = make_stem(stem, in_channels, width)
         self.stages = nn.Sequential()
         channels = width
         for stage, count in enumerate(blocks):
@@ -85,7 +84,7 @@ class BiRealNet(nn.Module):
                     real=real is not False,
                 )
                 if real is not False:
-                    block.register_module("activation", activation(real))
+                    block.register_module("activation", twin.activation())
                 nn.init.xavier_normal_(block.conv.weight)
                 layers.append(block)
                 channels = after
@@ -101,17 +100,3 @@ class BiRealNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map pictures ``(n, in_channels, h, w)`` to logits ``(n, num_classes)``."""
         return self.head(self.embed(x))
-
-
-def _stem(kind: Stem, in_channels: int, width: int) -> nn.Sequential:
-    if kind == "small":
-        return nn.Sequential(
-            real_convolution(in_channels, width, 3, padding=1), nn.BatchNorm2d(width)
-        )
-    if kind == "large":
-        return nn.Sequential(
-            real_convolution(in_channels, width, 7, stride=2, padding=3),
-            nn.BatchNorm2d(width),
-            nn.MaxPool2d(3, 2, 1),
-        )
-    raise ValueError(f"stem must be one of {', '.join(map(repr, get_args(Stem)))}, got {kind!r}")

@@ -3,126 +3,94 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Literal, get_args
 
-from torch import Tensor, nn
+from torch import nn
 
-from ..nn import BinaryConv2d, BinaryLinear, Estimator
+from ..nn import BinaryConv2d, BinaryLinear, Estimator, LeakyClip
 
 Activation = Literal["relu", "leaky_clip", "clip"]
 Real = bool | Activation
 """``False`` for the binary network, or what its real twin has in place of the signs of the
 activations; ``True`` is ``"relu"``."""
 
+Size = int | tuple[int, int]
 
-class LeakyClip(nn.Module):
-    """``x`` in [-1, 1], and a tenth of the way beyond: ``clip(x) + slope (x - clip(x))``.
 
-    Between the ReLU and the clip it leads a real network towards a binary one.
+@dataclass(frozen=True, kw_only=True)
+class Bits:
+    """How the binary layers of one network are made, or the real ones of its twin.
 
-    Source: Liu et al., Bi-Real Net, ECCV 2018, on initialisation, with a slope of 0.1.
-
-    Args:
-        slope: outside [-1, 1].
-
-    >>> import torch
-    >>> LeakyClip()(torch.tensor([-2.0, 0.5, 3.0]))
-    tensor([-1.1000,  0.5000,  1.2000])
+    A twin's layers have the same parameters under the same names, so that its state dict fits.
     """
 
-    def __init__(self, slope: float = 0.1) -> None:
-        super().__init__()
-        self.slope = slope
+    real: Real = False
+    pad_value: float = 0.0
+    input_estimator: str | Estimator | None = "clipped"
+    weight_estimator: str | Estimator | None = "clipped"
+    scale: Literal["channel"] | None = None
+    input_scale: bool = False
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it elementwise, to any shape."""
-        return self.slope * x + (1 - self.slope) * x.clamp(-1, 1)
+    def __post_init__(self) -> None:
+        self.activation()  # refuses an unknown twin
 
-    def extra_repr(self) -> str:
-        """The argument."""
-        return f"slope={self.slope}"
+    def convolution(
+        self, before: int, after: int, kernel: Size, *, stride: int = 1, padding: int = 0
+    ) -> nn.Conv2d | BinaryConv2d:
+        """A binary convolution, or the twin's real one; both without bias."""
+        if self.real is not False:
+            return real_convolution(before, after, kernel, stride=stride, padding=padding)
+        return BinaryConv2d(
+            before,
+            after,
+            kernel,
+            stride=stride,
+            padding=padding,
+            pad_value=self.pad_value,
+            input_estimator=self.input_estimator,
+            weight_estimator=self.weight_estimator,
+            scale=self.scale,
+            input_scale=self.input_scale,
+        )
 
+    def linear(self, before: int, after: int) -> nn.Linear | BinaryLinear:
+        """A binary linear layer, or the twin's real one; both without bias."""
+        if self.real is not False:
+            layer = nn.Linear(before, after, bias=False)
+            nn.init.xavier_normal_(layer.weight)
+            return layer
+        return BinaryLinear(
+            before,
+            after,
+            input_estimator=self.input_estimator,
+            weight_estimator=self.weight_estimator,
+            scale=self.scale,
+        )
 
-def activation(real: Real) -> nn.Module | None:
-    """The activation of a twin; ``None`` for the binary network, whose layers have the sign."""
-    if real is False:
-        return None
-    if real is True or real == "relu":
-        return nn.ReLU()
-    if real == "clip":
-        return nn.Hardtanh()
-    if real == "leaky_clip":
-        return LeakyClip()
-    names = ", ".join(map(repr, get_args(Activation)))
-    raise ValueError(f"real must be False, True or one of {names}, got {real!r}")
+    def activation(self) -> nn.Module | None:
+        """What a twin has before a layer; ``None`` for binary layers, which have the sign."""
+        if self.real is False:
+            return None
+        if self.real is True or self.real == "relu":
+            return nn.ReLU()
+        if self.real == "clip":
+            return nn.Hardtanh()
+        if self.real == "leaky_clip":
+            return LeakyClip()
+        names = ", ".join(map(repr, get_args(Activation)))
+        raise ValueError(f"real must be False, True or one of {names}, got {self.real!r}")
 
-
-def convolution(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int | tuple[int, int],
-    *,
-    real: Real,
-    stride: int = 1,
-    padding: int = 0,
-    pad_value: float = 0.0,
-    groups: int = 1,
-    input_estimator: str | Estimator | None = "clipped",
-    weight_estimator: str | Estimator | None = "clipped",
-    scale: Literal["channel", "learned"] | None = None,
-    input_scale: bool = False,
-) -> nn.Conv2d | BinaryConv2d:
-    """A binary convolution, or the twin's real one without bias, whose state dict fits it."""
-    if real is not False:
-        return real_convolution(in_channels, out_channels, kernel_size, stride, padding, groups)
-    return BinaryConv2d(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        pad_value=pad_value,
-        groups=groups,
-        input_estimator=input_estimator,
-        weight_estimator=weight_estimator,
-        scale=scale,
-        input_scale=input_scale,
-    )
+    def relu(self) -> nn.Module:
+        """The activation of layers that are real anyway: ReLU, but in a twin with another one."""
+        return self.activation() or nn.ReLU()
 
 
 def real_convolution(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int | tuple[int, int],
-    stride: int = 1,
-    padding: int = 0,
-    groups: int = 1,
+    before: int, after: int, kernel: Size, *, stride: int = 1, padding: int = 0, groups: int = 1
 ) -> nn.Conv2d:
     """A real convolution without bias, drawn as the binary ones are (Glorot, normal)."""
-    layer = nn.Conv2d(
-        in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False
-    )
-    nn.init.xavier_normal_(layer.weight)
-    return layer
-
-
-def linear(
-    in_features: int,
-    out_features: int,
-    *,
-    real: Real,
-    input_estimator: str | Estimator | None = "clipped",
-    weight_estimator: str | Estimator | None = "clipped",
-) -> nn.Linear | BinaryLinear:
-    """A binary linear layer, or the twin's real one without bias, whose state dict fits it."""
-    if real is False:
-        return BinaryLinear(
-            in_features,
-            out_features,
-            input_estimator=input_estimator,
-            weight_estimator=weight_estimator,
-        )
-    layer = nn.Linear(in_features, out_features, bias=False)
+    layer = nn.Conv2d(before, after, kernel, stride, padding, groups=groups, bias=False)
     nn.init.xavier_normal_(layer.weight)
     return layer
 
@@ -156,7 +124,7 @@ def check_at_least_one(**values: int) -> None:
             raise ValueError(f"{name} must be at least 1, got {value}")
 
 
-def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+def pair(name: str, value: Size) -> tuple[int, int]:
     """One number of at least 1, or two, as two.
 
     Raises:

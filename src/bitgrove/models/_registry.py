@@ -8,16 +8,35 @@ from functools import partial
 
 from torch import nn
 
+from ._alexnet import AlexNet
 from ._binarynet import BinaryNet
+from ._bireal_bottleneck import BiRealBottleneckNet
+from ._bireal_depth import BiRealDepthNet
 from ._birealnet import BiRealNet
 from ._birealnet_small import BiRealNetSmall
+from ._nin import NIN
+from ._quicknet import QuickNet
+from ._reactnet import ReActNet
+from ._resnet import ResNet
 from ._xnornet_cifar10 import XnorNetCifar10
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
     "binarynet": BinaryNet,
     "birealnet18": partial(BiRealNet, (4, 4, 4, 4)),
     "birealnet34": partial(BiRealNet, (6, 8, 12, 6)),
+    "birealnet50": partial(BiRealBottleneckNet, (3, 4, 6, 3)),
+    "birealnet152": partial(BiRealBottleneckNet, (3, 8, 36, 3)),
+    "birealnet50_depth": BiRealDepthNet,
     "birealnet_small": BiRealNetSmall,
+    "bwn_alexnet": partial(AlexNet, True),
+    "bwn_resnet18": partial(ResNet, True),
+    "nin": NIN,
+    "quicknet": partial(QuickNet, (4, 4, 4, 4), (1, 2, 4, 8)),
+    "quicknet_large": partial(QuickNet, (6, 8, 12, 6), (1, 2, 4, 8)),
+    "quicknet_small": partial(QuickNet, (4, 4, 4, 4), (1, 2, 8, 16), width=32),
+    "reactnet_a": ReActNet,
+    "xnor_alexnet": partial(AlexNet, False),
+    "xnor_resnet18": partial(ResNet, False),
     "xnornet_cifar10": XnorNetCifar10,
 }
 
@@ -51,6 +70,6 @@ def list_models() -> list[str]:
     """The names that :func:`create` knows, sorted.
 
     >>> list_models()[:3]
-    ['binarynet', 'birealnet18', 'birealnet34']
+    ['binarynet', 'birealnet152', 'birealnet18']
     """
     return sorted(_MODELS)

@@ -5,17 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..nn import Estimator
-from ._parts import (
-    Real,
-    activation,
-    check_at_least_one,
-    convolution,
-    pair,
-    real_convolution,
-    sequence,
-)
-
-_EPS = 1e-4
+from ._parts import Real, Size, check_at_least_one, pair, real_convolution, sequence
+from ._xnor import EPS, xnor_bits, xnor_layer
 
 
 class XnorNetCifar10(nn.Module):
@@ -63,7 +54,7 @@ class XnorNetCifar10(nn.Module):
         *,
         weights_only: bool = False,
         input_scale: bool = False,
-        image_size: int | tuple[int, int] = 32,
+        image_size: Size = 32,
         width: int = 128,
         pad_value: float = 0.0,
         input_estimator: str | Estimator | None = "clipped",
@@ -77,39 +68,31 @@ class XnorNetCifar10(nn.Module):
                 "image_size must be at least 8, so that three halvings leave a pixel, "
                 f"got {image_size}; enlarge the pictures"
             )
-        if weights_only and input_scale:
-            raise ValueError(
-                "input_scale is the magnitude that a sign loses, and weights_only keeps the "
-                "activations real; use one of them"
-            )
+        bits = xnor_bits(
+            weights_only,
+            real=real,
+            pad_value=pad_value,
+            input_estimator=input_estimator,
+            weight_estimator=weight_estimator,
+            input_scale=input_scale,
+        )
         super().__init__()
 
-        def layer(
-            before: int, after: int, kernel: int | tuple[int, int] = 3, *, pool: bool = False
-        ) -> nn.Sequential:
-            conv = convolution(
+        def layer(before: int, after: int, kernel: Size = 3, *, pool: bool = False) -> nn.Module:
+            return xnor_layer(
+                bits,
                 before,
                 after,
                 kernel,
-                real=real,
+                weights_only=weights_only,
                 padding=1 if kernel == 3 else 0,
-                pad_value=pad_value,
-                input_estimator=None if weights_only else input_estimator,
-                weight_estimator=weight_estimator,
-                scale="channel",
-                input_scale=input_scale,
+                pool=nn.MaxPool2d(2) if pool else None,
             )
-            pooling = nn.MaxPool2d(2) if pool else None
-            if weights_only:
-                norm = nn.BatchNorm2d(after, eps=_EPS)
-                return sequence(conv=conv, pool=pooling, norm=norm, activation=_relu(real))
-            norm = nn.BatchNorm2d(before, eps=_EPS)
-            return sequence(norm=norm, activation=activation(real), conv=conv, pool=pooling)
 
         self.stem = sequence(
             conv=real_convolution(in_channels, width, 3, padding=1),
-            norm=nn.BatchNorm2d(width, eps=_EPS),
-            activation=_relu(real),
+            norm=nn.BatchNorm2d(width, eps=EPS),
+            activation=bits.relu(),
         )
         self.embedding_dim = 8 * width
         self.layers = nn.Sequential(
@@ -121,7 +104,7 @@ class XnorNetCifar10(nn.Module):
             layer(4 * width, 8 * width, (size[0] // 8, size[1] // 8)),
             layer(8 * width, self.embedding_dim, 1),
         )
-        last = [] if weights_only else [nn.BatchNorm2d(8 * width, eps=_EPS), _relu(real)]
+        last = [] if weights_only else [nn.BatchNorm2d(8 * width, eps=EPS), bits.relu()]
         self.embedding = nn.Sequential(*last, nn.Flatten())
         self.head = nn.Linear(self.embedding_dim, num_classes)
 
@@ -132,8 +115,3 @@ class XnorNetCifar10(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map pictures ``(n, in_channels, h, w)`` to logits ``(n, num_classes)``."""
         return self.head(self.embed(x))
-
-
-def _relu(real: Real) -> nn.Module:
-    """The activation of the real layers: ReLU, but in a twin with another one."""
-    return activation(real) or nn.ReLU()

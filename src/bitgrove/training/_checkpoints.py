@@ -68,7 +68,7 @@ class Checkpoints(pl.Callback):
         assert isinstance(pl_module, Learner)
         metrics = EpochMetrics(
             epoch=trainer.current_epoch + 1,
-            step=trainer.global_step,
+            step=pl_module.steps_done,
             train_loss=pl_module.train_tally.loss,
             train_accuracy=pl_module.train_tally.accuracy,
             validation_loss=pl_module.validation_tally.loss,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from ._method import Method
+
+Precision = Literal["float32", "bfloat16"]
 
 _IMAGES_SHOWN = 800_000
 _LEAST_EPOCHS, _MOST_EPOCHS = 8, 120
@@ -12,13 +16,6 @@ _LEAST_EPOCHS, _MOST_EPOCHS = 8, 120
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """What determines the result of training, apart from the data and the model.
-
-    Adam with a learning rate that falls linearly to zero; latent binary weights are clipped to
-    [-1, 1] after each step and never decay.
-
-    Source: D. Kingma, J. Ba, Adam, ICLR 2015; the linear fall as in Liu et al., Bi-Real Net,
-    ECCV 2018; the clipping as in Courbariaux et al., BinaryConnect, NeurIPS 2015, sec. 2.4;
-    decoupled weight decay as in Loshchilov and Hutter, AdamW, ICLR 2019.
 
     Raises:
         ValueError: a setting is out of range.
@@ -31,27 +28,26 @@ class TrainingConfig:
     """Passes over the training images, at least 1; None for :func:`default_epochs`."""
     batch_size: int = 128
     """Images per step at most, 2 or more; an epoch is cut into batches of equal size, up to one."""
-    learning_rate: float = 1e-3
-    """Of the first step, above 0."""
-    weight_decay: float = 0.0
-    """Share of a real weight taken off per step and unit of learning rate, 0 or more."""
-    label_smoothing: float = 0.0
-    """Probability spread evenly over all classes in the training target, 0 to below 1."""
+    method: Method = field(default_factory=Method)
+    """What moves the parameters. By default AdamW, its rate falling linearly from 0.001 to 0, with
+    latent binary weights that do not decay and are clipped to [-1, 1] after each step."""
     shift: float = 0.125
     """Largest random shift in each direction, as a fraction of the side, 0 to 0.5; rounded down to
     pixels. The edge pixels are repeated."""
     flip: bool = False
     """Mirror every other image at random, left to right."""
+    precision: Precision = "float32"
+    """Of the forward and backward pass; parameters, averages and validation are in float32. With
+    bfloat16 products of signs are exact and their sums are rounded to 8 bits."""
     seed: int = 0
     """Of the order, shifts and flips, and of layers that draw random numbers, 0 or more."""
 
     def __post_init__(self) -> None:
         self._check("epochs", self.epochs is None or self.epochs >= 1, "at least 1, or None")
         self._check("batch_size", self.batch_size >= 2, "at least 2")
-        self._check("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
-        self._check("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more")
-        self._check("label_smoothing", 0 <= self.label_smoothing < 1, "in 0 to below 1")
         self._check("shift", 0 <= self.shift <= 0.5, "in 0 to 0.5")
+        names = get_args(Precision)
+        self._check("precision", self.precision in names, " or ".join(names))
         self._check("seed", self.seed >= 0, "0 or more")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from ._errors import TrainingError
 from ._evaluate import using_threads
 from ._interrupt import Interrupted, StopOnRequest, stop_on_ctrl_c
 from ._learner import Learner
+from ._losses import Distillation
+from ._method import plain
 from ._progress import Display
 from ._record import EpochMetrics, MetricsLog, best_of
 
@@ -70,6 +72,8 @@ def fit(
     config: TrainingConfig | None = None,
     *,
     preprocessing: Preprocessing | None = None,
+    teacher: nn.Module | None = None,
+    bits: bool = False,
     accelerator: str = "auto",
     threads: int | None = None,
     resume: bool = False,
@@ -94,6 +98,10 @@ def fit(
         out: folder of the run; made if it is missing.
         config: the settings; None for the defaults.
         preprocessing: standardises the images; None for the mean and spread of ``train``.
+        teacher: gives the logits that :class:`Distillation` follows, and only with it; it is used
+            in evaluation mode and left as it is.
+        bits: write what the binary weights do, epoch by epoch, to ``out/bits.jsonl`` (see
+            :class:`BitStatistics`).
         accelerator: ``"auto"`` for a GPU if there is one, else the CPU; or ``"cpu"``, ``"gpu"``.
         threads: of torch during the call; None leaves them as they are.
         resume: go on from ``last.ckpt``, with the same data and settings, to the same result as
@@ -108,10 +116,12 @@ def fit(
 
     >>> import tempfile
     >>> from bitgrove import data
+    >>> from bitgrove.training import Gradient, Linear, Method
     >>> digits = data.load_splits("digits")
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    >>> run = fit(model, digits.train, digits.validation, tempfile.mkdtemp(),
-    ...           TrainingConfig(epochs=2, learning_rate=0.01), accelerator="cpu", progress=False)
+    >>> config = TrainingConfig(epochs=2, method=Method(real=Gradient(lr=Linear(0.01))))
+    >>> run = fit(model, digits.train, digits.validation, tempfile.mkdtemp(), config,
+    ...           accelerator="cpu", progress=False)
     >>> run.epochs, run.best_checkpoint.name, run.best.validation_accuracy > 0.5
     (2, 'best.ckpt', True)
     """
@@ -120,9 +130,13 @@ def fit(
     _check_data(train, validation)
     if resume and overwrite:
         raise ValueError("resume and overwrite exclude each other; set one")
+    if (teacher is not None) != isinstance(config.method.loss, Distillation):
+        raise ValueError("a teacher goes with the loss Distillation, and only with it")
     preprocessing = preprocessing or train.preprocessing()
     epochs = config.epochs or default_epochs(len(train))
-    fingerprint = _fingerprint(model, train, validation, config, epochs, preprocessing)
+    fingerprint = _fingerprint(
+        model, train, validation, config, epochs, preprocessing, teacher, bits
+    )
     out = Path(out)
     history = _prepare(out, fingerprint, resume=resume, overwrite=overwrite)
     folder = out / "checkpoints"
@@ -133,7 +147,7 @@ def fit(
     if len(history) < epochs:
         with using_threads(threads), _own_random_state(), _quiet_lightning():
             interrupted = _run(
-                model, train, validation, config, epochs, preprocessing, checkpoints,
+                model, train, validation, config, epochs, preprocessing, checkpoints, teacher, bits,
                 accelerator, folder / "last.ckpt" if resume else None, progress,
             )  # fmt: skip
     best = folder / "best.ckpt" if checkpoints.history else None
@@ -159,6 +173,8 @@ def _run(
     epochs: int,
     preprocessing: Preprocessing,
     checkpoints: Checkpoints,
+    teacher: nn.Module | None,
+    bits: bool,
     accelerator: str,
     resume_from: Path | None,
     progress: bool,
@@ -167,11 +183,18 @@ def _run(
     stop = StopOnRequest()
     steps = -(-len(train) // config.batch_size)
     display = Display(progress, epochs, steps, checkpoints)
+    statistics = []
+    if bits:
+        from ._bits import BitStatistics
+
+        statistics = [BitStatistics(checkpoints.folder.parent / "bits.jsonl")]
     trainer = pl.Trainer(
         accelerator=accelerator,
         devices=1,
         max_epochs=epochs,
-        callbacks=[stop, checkpoints, display],
+        # The statistics first: what a checkpoint holds of them is that of its epoch.
+        callbacks=[stop, *statistics, checkpoints, display],
+        precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
         default_root_dir=checkpoints.folder.parent,
         logger=False,
         enable_checkpointing=False,  # our callback writes them
@@ -196,9 +219,9 @@ def _run(
     )
     # As the batches are; torch does not declare this form of the method.
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    learner = Learner(model, len(train.classes), config, train_batches, epochs)
+    learner = Learner(model, len(train.classes), config, train_batches, epochs, teacher)
     try:
-        with stop_on_ctrl_c(stop), display:
+        with stop_on_ctrl_c(stop), display, _lent(teacher, device):
             trainer.fit(
                 learner, train_batches, validation_batches, ckpt_path=resume_from, weights_only=True
             )
@@ -257,19 +280,49 @@ def _fingerprint(
     config: TrainingConfig,
     epochs: int,
     preprocessing: Preprocessing,
+    teacher: nn.Module | None,
+    bits: bool,
 ) -> dict[str, Any]:
     """Plain values that determine the result, so that a resumption can be refused."""
     shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
     layers = hashlib.sha256(f"{model}{shapes}".encode()).hexdigest()
+    settings = {f.name: plain(getattr(config, f.name)) for f in fields(config)}
     normalisation = preprocessing.to_dict()
     return {
-        **asdict(config),
+        **settings,
         "epochs": epochs,
+        "bits": bits,
+        "teacher": None if teacher is None else _hash_of_weights(teacher),
         "training images": train.fingerprint(),
         "validation images": validation.fingerprint(),
         "model": layers,
         **{name: list(normalisation[name]) for name in ("mean", "std")},
     }
+
+
+def _hash_of_weights(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _lent(teacher: nn.Module | None, device: torch.device) -> Iterator[None]:
+    """The teacher on the device and in evaluation mode, for a while."""
+    if teacher is None:
+        yield
+        return
+    home = next((p.device for p in teacher.parameters()), torch.device("cpu"))
+    modes = [(module, module.training) for module in teacher.modules()]
+    try:
+        teacher.to(device).eval()
+        yield
+    finally:
+        teacher.to(home)
+        for module, mode in modes:
+            module.training = mode
 
 
 @contextmanager

@@ -7,14 +7,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..nn import clip_latents_
-from ..optim import split_parameters
 from ._batches import Batches
 from ._config import TrainingConfig
 from ._errors import TrainingError
+from ._method import Mover
 
 
 class Tally:
@@ -43,83 +41,103 @@ class Tally:
 
 
 class Learner(pl.LightningModule):
-    """Cross-entropy, Adam with a linear fall, clipped latent weights.
+    """One step of a method: forward, backward, every optimiser, then the latent weights.
 
     Args:
         model: maps ``float32[b, c, h, w]`` to logits ``float32[b, classes]``.
         classes: number of classes.
         config: the settings.
         batches: of the training images; their epoch number is set here.
-        epochs: number of epochs, for the fall of the learning rate.
+        epochs: number of epochs, for what changes over the run.
+        teacher: whose logits :class:`Distillation` follows; in evaluation mode, never changed.
     """
 
     def __init__(
-        self, model: nn.Module, classes: int, config: TrainingConfig, batches: Batches, epochs: int
+        self,
+        model: nn.Module,
+        classes: int,
+        config: TrainingConfig,
+        batches: Batches,
+        epochs: int,
+        teacher: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False  # a method may have two optimisers
         self.model = model
         self.train_tally, self.validation_tally = Tally(), Tally()
-        self.learning_rate = config.learning_rate
-        self._classes, self._config, self._batches, self._epochs = classes, config, batches, epochs
+        self.learning_rate = 0.0
+        self.mover = Mover(config.method, model)
+        self.mover.plan(epochs * len(batches), epochs)
+        self._classes, self._config, self._batches = classes, config, batches
+        self._teacher = [teacher] if teacher else []  # in a list it is no submodule
+
+    @property
+    def steps_done(self) -> int:
+        """Optimiser steps at the end of this epoch."""
+        return (self.current_epoch + 1) * len(self._batches)
+
+    def on_train_start(self) -> None:
+        """Begin within the bounds that the method keeps."""
+        self.mover.settle()
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch by its number alone, so that it can be run again after an interruption."""
         self._batches.epoch = self.current_epoch
         torch.manual_seed((self._config.seed * 1_000_003 + self.current_epoch) % 2**63)
         self.train_tally, self.validation_tally = Tally(), Tally()
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
-        self.learning_rate = optimizer.param_groups[0]["lr"]
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Mean cross-entropy of a batch."""
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Move the parameters by one batch."""
         images, labels = batch
-        logits = self.model(images)
+        self._schedule(batch_idx)
+        logits = self.model(images).float()
         if logits.shape != (len(labels), self._classes):
             raise TrainingError(
                 f"the model must give logits of shape ({len(labels)}, {self._classes}), one per "
                 f"class, got {tuple(logits.shape)}"
             )
-        loss = F.cross_entropy(logits, labels, label_smoothing=self._config.label_smoothing)
+        loss = self._config.method.loss(logits, labels, self._teach(images))
         if not math.isfinite(loss.item()):
             raise TrainingError(
-                f"the loss is {loss.item()} at step {self.global_step + 1} (epoch "
+                f"the loss is {loss.item()} at step "
+                f"{self.current_epoch * len(self._batches) + batch_idx + 1} (epoch "
                 f"{self.current_epoch + 1}, learning rate {self.learning_rate:g}): training "
-                f"diverged. Lower learning_rate, for example to {self._config.learning_rate / 10:g}"
+                "diverged. Lower the learning rate of the method, for example to a tenth"
             )
+        optimizers = self.optimizers()
+        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        self.manual_backward(loss)
+        for optimizer in optimizers:
+            optimizer.step()
+        self.mover.settle()
         self.train_tally.add(loss, logits, labels)
-        return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count a batch; there is no smoothing here."""
+        """Count a batch, in float32."""
         images, labels = batch
-        logits = self.model(images)
-        loss = F.cross_entropy(logits, labels)
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self.model(images)
+        loss = self._config.method.loss.validate(logits, labels)
         if not math.isfinite(loss.item()):
             raise TrainingError(
-                f"the validation loss is {loss.item()} after step {self.global_step}: training "
-                f"diverged. Lower learning_rate, for example to {self._config.learning_rate / 10:g}"
+                f"the validation loss is {loss.item()} after epoch {self.current_epoch + 1}: "
+                "training diverged. Lower the learning rate of the method, for example to a tenth"
             )
         self.validation_tally.add(loss, logits, labels)
 
     def configure_optimizers(self) -> Any:
-        """Latent binary weights never decay: only their sign counts."""
-        binary, real = split_parameters(self.model)
-        groups = [
-            {"params": real, "weight_decay": self._config.weight_decay},
-            {"params": binary, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=self._config.learning_rate
-        )
-        steps = self._epochs * len(self._batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        """What the method asks for; its schedules are functions of the step and need no state."""
+        return self.mover.optimizers
 
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, then bring the latent weights back to [-1, 1]."""
-        super().optimizer_step(*args, **kwargs)
-        clip_latents_(self.model)
+    def _schedule(self, batch: int) -> None:
+        self.mover.at(self.current_epoch * len(self._batches) + batch, self.current_epoch)
+        if batch == 0:
+            self.learning_rate = self.mover.learning_rate
+
+    def _teach(self, images: Tensor) -> Tensor | None:
+        if not self._teacher:
+            return None
+        with torch.no_grad():
+            return self._teacher[0](images).float()

@@ -12,7 +12,7 @@ from ..files import replacing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochMetrics:
-    """One line of ``metrics.jsonl``. Losses are mean cross-entropies in nats."""
+    """One line of ``metrics.jsonl``. Losses are those of the method."""
 
     epoch: int
     """Epochs done, from 1."""
@@ -23,11 +23,11 @@ class EpochMetrics:
     train_accuracy: float
     """Likewise, 0 to 1."""
     validation_loss: float
-    """After the epoch, without label smoothing."""
+    """After the epoch, without label smoothing and teacher."""
     validation_accuracy: float
     """0 to 1."""
     learning_rate: float
-    """At the start of the epoch."""
+    """Of real parameters at the start of the epoch."""
     seconds: float
     """Wall time of the epoch with its validation."""
 

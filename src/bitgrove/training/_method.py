@@ -1,0 +1,192 @@
+"""How a network's parameters move: the published recipes as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from ..nn import clip_latents_
+from ..optim import (
+    Bop,
+    Bop2ndOrder,
+    HyperparameterScheduler,
+    centre_latents_,
+    latent_groups,
+    split_parameters,
+)
+from ._losses import CrossEntropy, Loss
+from ._schedules import Linear, Per, Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gradient:
+    """Real numbers moved against their gradient; binary weights have real latent ones for it.
+
+    Sources: Kingma and Ba, Adam, ICLR 2015; Loshchilov and Hutter, AdamW, ICLR 2019; the factor of
+    ``glorot``, the clipping and the missing decay of latent weights, Courbariaux et al.,
+    BinaryConnect, NeurIPS 2015.
+    """
+
+    kind: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: Schedule = field(default_factory=lambda: Linear(1e-3, 0.0))
+    """Learning rate."""
+    weight_decay: float = 0.0
+    """Of real weights, 0 or more; nothing else decays."""
+    momentum: float = 0.9
+    """Of SGD."""
+    glorot: bool = False
+    """Multiply the rate of each latent weight by ``sqrt((fan_in + fan_out) / 1.5)``."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {self.kind!r}")
+        for name, ok in (
+            ("weight_decay", self.weight_decay >= 0),
+            ("momentum", 0 <= self.momentum < 1),
+        ):
+            if not ok:
+                raise ValueError(f"{name} is out of range: {getattr(self, name)}")
+
+
+_KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flips:
+    """Binary weights that Bop turns round; ``second_rate`` makes it the second-order form.
+
+    Sources: Helwegen et al., NeurIPS 2019; Suárez-Ramírez et al., 2021.
+    """
+
+    threshold: Schedule
+    adaptivity_rate: Schedule
+    second_rate: Schedule | None = None
+    unbiased: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """What moves real and binary parameters, and against which loss.
+
+    >>> from bitgrove.training import Constant, Flips
+    >>> rule = Flips(threshold=Constant(1e-6), adaptivity_rate=Constant(1e-3))
+    >>> Method(binary=rule).loss
+    CrossEntropy(label_smoothing=0.0)
+    """
+
+    real: Gradient = field(default_factory=Gradient)
+    binary: Gradient | Flips | None = None
+    """None moves latent weights as the real ones are moved."""
+    loss: Loss = field(default_factory=CrossEntropy)
+    clip: bool = True
+    """Bring latent weights back to [-1, 1] after every step."""
+    centre: bool = False
+    """Take the mean over the input channels off latent weights after every step, before the clip:
+    Rastegari et al., XNOR-Net, ECCV 2016 (in its published code)."""
+    only_norms: bool = False
+    """Train batch norms alone: the last step of Liu et al., Bi-Real Net, ECCV 2018."""
+
+
+class Mover:
+    """The optimisers of a method for one network."""
+
+    def __init__(self, method: Method, model: nn.Module) -> None:
+        self._method, self._model = method, model
+        self._schedules: list[tuple[Optimizer, str, Schedule]] = []
+        self._planned: list[tuple[Per, HyperparameterScheduler]] = []
+        self.optimizers: list[Optimizer] = []
+        binary, real = split_parameters(model)
+        if method.only_norms:
+            norms = [p for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters()]
+            self._add_gradient(method.real, [{"params": norms}])
+        elif isinstance(method.binary, Flips) and binary:
+            self._add_flips(method.binary, binary)
+            self._add_gradient(method.real, _groups(model, method.real, real))
+        elif method.binary is None or not binary:
+            self._add_gradient(method.real, _groups(model, method.real, [*binary, *real]))
+        else:
+            assert isinstance(method.binary, Gradient)
+            self._add_gradient(method.binary, _groups(model, method.binary, binary))
+            self._add_gradient(method.real, _groups(model, method.real, real))
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the real parameters, as it was last set."""
+        return self.optimizers[-1].param_groups[-1]["lr"]
+
+    def plan(self, steps: int, epochs: int) -> None:
+        """Fit the schedules to a run."""
+        counts: dict[Per, int] = {"step": steps, "epoch": epochs}
+        self._planned = [
+            (what.per, HyperparameterScheduler(optimizer, {key: what.over(counts[what.per])}))
+            for optimizer, key, what in self._schedules
+        ]
+
+    def at(self, step: int, epoch: int) -> None:
+        """Set what is scheduled to its values after so many steps and whole epochs."""
+        done: dict[Per, int] = {"step": step, "epoch": epoch}
+        for per, scheduler in self._planned:
+            scheduler.load_state_dict({"steps": done[per]})
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """What follows every step, and precedes the first."""
+        if self._method.only_norms or isinstance(self._method.binary, Flips):
+            return
+        if self._method.centre:
+            centre_latents_(self._model)
+        if self._method.clip:
+            clip_latents_(self._model)
+
+    def _add_gradient(self, rule: Gradient, groups: list[dict]) -> None:
+        options = {"momentum": rule.momentum} if rule.kind == "sgd" else {}
+        optimizer = _KINDS[rule.kind](groups, lr=_first(rule.lr), **options)
+        self.optimizers.append(optimizer)
+        self._schedules.append((optimizer, "lr", rule.lr))
+
+    def _add_flips(self, rule: Flips, binary: list[nn.Parameter]) -> None:
+        rates = [rule.threshold, rule.adaptivity_rate]
+        if rule.second_rate is None:
+            optimizer = Bop(binary, *(_first(rate) for rate in rates))
+        else:
+            rates.append(rule.second_rate)
+            optimizer = Bop2ndOrder(
+                binary, *(_first(rate) for rate in rates), unbiased=rule.unbiased
+            )
+        self.optimizers.append(optimizer)
+        names = ("threshold", "adaptivity_rate", "second_rate")
+        self._schedules += [
+            (optimizer, name, rate) for name, rate in zip(names, rates, strict=False)
+        ]
+
+
+def _first(schedule: Schedule) -> float:
+    return schedule.over(1)(0)
+
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def _groups(model: nn.Module, rule: Gradient, wanted: list[nn.Parameter]) -> list[dict]:
+    """The groups of :func:`bitgrove.optim.latent_groups` that hold the parameters wanted."""
+    keep = set(wanted)
+    groups = []
+    for group in latent_groups(
+        model, _first(rule.lr), glorot=rule.glorot, weight_decay=rule.weight_decay
+    ):
+        params = [p for p in group["params"] if p in keep]
+        if params:
+            groups.append({**group, "params": params})
+    return groups
+
+
+def plain(value: object) -> object:
+    """A method as plain values, to compare a run with the one that it resumes."""
+    if hasattr(value, "__dataclass_fields__"):
+        own = {f.name: plain(getattr(value, f.name)) for f in fields(value)}  # pyright: ignore[reportArgumentType]
+        return {"is": type(value).__name__, **own}
+    return list(value) if isinstance(value, tuple) else value
