@@ -184,7 +184,7 @@ def test_the_table_shows_every_layer_and_the_totals():
     assert repr(got) == text
     for row in got.layers:
         assert f"{row.name} " in text
-    assert f"{got.binary_parameters:,}" in text.splitlines()[-2]
+    assert f"{got.binary_parameters:,}" in text.splitlines()[-3]
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(got)
     rich = console.export_text()

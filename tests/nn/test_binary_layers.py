@@ -465,7 +465,10 @@ def test_repr_names_what_is_not_default():
         ({"padding": (1, -1)}, "padding must be an integer of at least 0"),
         ({"padding": "same"}, "padding must be an integer of at least 0"),
         ({"dilation": (1, 1, 1)}, "dilation must be"),
-        ({"scale": "chanel"}, "scale 'chanel' is unknown; available: channel, learned, spatial"),
+        (
+            {"scale": "chanel"},
+            "scale .chanel. is unknown; available: channel, learned, map, plane",
+        ),
         ({"scale": "channel", "weight_estimator": None}, "keeps the real weight"),
         ({"scale": "channel", "weight_estimator": "magnitude_aware"}, "the same factor"),
         ({"input_estimator": "magnitude_aware"}, "for weights only"),

@@ -176,3 +176,43 @@ def test_an_estimator_of_ones_own_reaches_the_gradient():
     layer(x).backward()
     assert x.grad is not None
     assert abs(x.grad.item()) == 0.75
+
+
+def test_the_identity_keeps_no_input_for_the_backward_pass():
+    x = torch.zeros(2, requires_grad=True)
+    assert bnn.StraightThrough()(x).grad_fn.saved_tensors == (None,)
+    assert bnn.Clipped()(x).grad_fn.saved_tensors[0] is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        *(make() for make in bnn.ESTIMATORS.values()),
+        *(bnn.Clipped(clip=c) for c in (0.1, 1.25, 1.3, 1.999, 3.7)),
+        bnn.MagnitudeAware(clip=0.7),
+    ],
+    ids=repr,
+)
+def test_the_fast_way_back_gives_the_slopes_numbers_bit_for_bit(estimator, dtype):
+    torch.manual_seed(0)
+    edge = torch.tensor(getattr(estimator, "clip", 1.0), dtype=dtype)
+    step = torch.finfo(dtype).eps * torch.tensor([-4, -2, -1, -0.5, 0, 0.5, 1, 2, 4], dtype=dtype)
+    x = torch.cat([edge + edge * step, -edge + edge * step, torch.randn(500).to(dtype)])
+    assert (x.abs() == edge).any()
+    g = torch.randn(x.shape).to(dtype)
+    kept = (x if estimator.remembers_input else None), x.clone()
+    assert torch.equal(estimator.pull_back(g, kept[0]), g * estimator.slope(x))
+    assert torch.equal(x, kept[1])
+
+
+@pytest.mark.parametrize("estimator", [bnn.Approx(), bnn.Swish(), bnn.EDE(t=2.0)], ids=repr)
+def test_gradients_can_be_differentiated_again(estimator):
+    x = torch.tensor([-0.7, -0.2, 0.3, 0.8], dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(estimator(x).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    h = 1e-6
+    with torch.no_grad():
+        expected = (estimator.slope(x + h) - estimator.slope(x - h)) / (2 * h)
+    torch.testing.assert_close(second, expected, rtol=1e-6, atol=1e-6)
+    assert (second != 0).all()

@@ -12,6 +12,7 @@ from ._bireal_bottleneck import BiRealBottleneckNet as BiRealBottleneckNet
 from ._bireal_depth import BiRealDepthNet as BiRealDepthNet
 from ._birealnet import BiRealNet as BiRealNet
 from ._birealnet_small import BiRealNetSmall as BiRealNetSmall
+from ._count import summary as summary
 from ._nin import NIN as NIN
 from ._quicknet import QuickNet as QuickNet
 from ._reactnet import ReActNet as ReActNet
@@ -20,5 +21,4 @@ from ._registry import list_models as list  # noqa: F401
 from ._resnet import ResNet as ResNet
 from ._summary import LayerSummary as LayerSummary
 from ._summary import Summary as Summary
-from ._summary import summary as summary
 from ._xnornet_cifar10 import XnorNetCifar10 as XnorNetCifar10

@@ -1,20 +1,12 @@
-"""What a network costs: parameters, operations and bytes, layer by layer."""
+"""What a network costs: the rows of its layers and the totals that papers print."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
-from math import prod
 
-import torch
 from rich.table import Table
-from torch import Tensor, nn
 
-from ..nn import BinaryConv2d, BinaryLayer
-
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_COLUMNS = ("layer", "kind", "output", "1-bit", "real", "1-bit MACs", "real MACs", "bytes")
+from ._summary_table import plain_table, rich_table, size_text
 
 
 @dataclass(frozen=True)
@@ -35,12 +27,28 @@ class LayerSummary:
     real_macs: int
     """All others in convolutions and linear layers, for one input."""
     packed_bytes: int
-    """Bits in rows ``uint8[out, kh, kw, ceil(in / groups / 8)]``; a real number takes 4 bytes."""
+    """Bits in rows ``uint8[out, *kernel, ceil(in / groups / 8)]``; a real number takes 4 bytes."""
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """The five numbers, in the order of the fields."""
+        return (
+            self.binary_parameters,
+            self.real_parameters,
+            self.binary_macs,
+            self.real_macs,
+            self.packed_bytes,
+        )
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows of a network and their totals; print it to see a table."""
+    """The rows of a network and their totals; print it to see a table.
+
+    Beside what our packed files take, it has the figures by which papers compare binary networks.
+    These leave out the rounding of rows to whole bytes and the scales that are computed from
+    weights, and count a batch norm as two numbers per channel.
+    """
 
     layers: tuple[LayerSummary, ...]
     """The layers that have parameters or multiply, in the order of ``named_modules``."""
@@ -59,20 +67,34 @@ class Summary:
 
     @property
     def binary_macs(self) -> int:
-        """Multiply-accumulates of two signs, for one input."""
+        """Multiply-accumulates of two signs, for one input: the BOPs of the papers."""
         return sum(layer.binary_macs for layer in self.layers)
 
     @property
     def real_macs(self) -> int:
-        """Multiply-accumulates with a real factor, for one input."""
+        """Multiply-accumulates with a real factor, for one input: the FLOPs of the papers."""
         return sum(layer.real_macs for layer in self.layers)
+
+    @property
+    def operations(self) -> float:
+        """``binary_macs / 64 + real_macs``: the OPs of the papers, 64 bits to one instruction.
+
+        Source: Liu et al., Bi-Real Net, ECCV 2018, sec. 4.3. Papers count it with or without the
+        last linear layer; see :meth:`without`.
+        """
+        return self.binary_macs / 64 + self.real_macs
+
+    @property
+    def memory_bits(self) -> int:
+        """1 bit per binary parameter and 32 per real one."""
+        return self.binary_parameters + 32 * self.real_parameters
 
     @property
     def packed_bytes(self) -> int:
         """Bytes of the weights when packed, without a file's header.
 
-        Scales that are computed from the weights (XNOR-Net's alpha and the magnitude-aware one) are
-        numbers in the file and not parameters: they count here alone.
+        Scales that are computed from the weights (XNOR-Net's alpha and the magnitude-aware one) and
+        fixed filters are numbers in the file and not parameters: they count here alone.
         """
         return sum(layer.packed_bytes for layer in self.layers)
 
@@ -81,31 +103,55 @@ class Summary:
         """Bytes of the same parameters at 4 bytes each."""
         return 4 * (self.binary_parameters + self.real_parameters)
 
+    def without(self, *names: str) -> Summary:
+        """The same without some modules and all that is in them, the classifier for instance.
+
+        Args:
+            names: paths, such as ``"head"``.
+
+        Raises:
+            ValueError: no layer has this path or begins with it.
+
+        >>> from bitgrove import models
+        >>> whole = models.summary(models.create("birealnet_small", num_classes=3), (1, 8, 8))
+        >>> whole.real_macs - whole.without("head").real_macs == 64 * 3
+        True
+        """
+        for name in names:
+            if not any(_inside(layer.name, name) for layer in self.layers):
+                raise ValueError(f"no layer is called {name!r} or is inside a module of this name")
+        kept = (x for x in self.layers if not any(_inside(x.name, name) for name in names))
+        return Summary(tuple(kept), self.input_shape)
+
+    def grouped(self, depth: int) -> Summary:
+        """The same totals with one row for all layers whose paths begin with the same names.
+
+        Args:
+            depth: how many names of the path count, 1 or more.
+
+        >>> from bitgrove import models
+        >>> got = models.summary(models.create("birealnet_small", blocks=(1, 1)), (1, 8, 8))
+        >>> [(row.name, row.kind, row.output_shape) for row in got.grouped(1).layers][:2]
+        [('stem', '3 layers', (32, 8, 8)), ('stages', '8 layers', (64, 4, 4))]
+        """
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, got {depth}")
+        groups: dict[str, list[LayerSummary]] = {}
+        for layer in self.layers:
+            groups.setdefault(".".join(layer.name.split(".")[:depth]), []).append(layer)
+        rows = (
+            layers[0] if len(layers) == 1 else _joined(name, layers)
+            for name, layers in groups.items()
+        )
+        return Summary(tuple(rows), self.input_shape)
+
     def __str__(self) -> str:
-        rows = [_COLUMNS, *self._rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i < 3 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], self._conclusion()])
+        return plain_table(self._rows(), self._conclusion())
 
     __repr__ = __str__
 
     def __rich__(self) -> Table:
-        table = Table(caption=self._conclusion(), caption_justify="left")
-        for i, name in enumerate(_COLUMNS):
-            table.add_column(name, justify="left" if i < 3 else "right", no_wrap=i >= 3)
-        *rows, total = self._rows()
-        for row in rows:
-            table.add_row(*row)
-        table.add_section()
-        table.add_row(*total, style="bold")
-        return table
+        return rich_table(self._rows(), self._conclusion())
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows = [
@@ -113,147 +159,53 @@ class Summary:
                 layer.name or "(model)",
                 layer.kind,
                 "not run" if layer.output_shape is None else "x".join(map(str, layer.output_shape)),
-                *_numbers(layer),
+                *_numbers(layer.counts),
             )
-            for layer in self.layers
+            for layer in self._shown()
         ]
-        return [*rows, ("total", "", "", *_numbers(self))]
+        totals = tuple(map(sum, zip(*(layer.counts for layer in self.layers), strict=True)))
+        return [*rows, ("total", "", "", *_numbers(totals or (0,) * 5))]
+
+    def _shown(self) -> tuple[LayerSummary, ...]:
+        """The rows, grouped as little as keeps the table to a page."""
+        shown = self.layers
+        depth = max((layer.name.count(".") for layer in shown), default=0)
+        while len(shown) > _PAGE and depth > 0:
+            shown = self.grouped(depth).layers
+            depth -= 1
+        return shown
 
     def _conclusion(self) -> str:
         saved = self.float32_bytes / max(self.packed_bytes, 1)
-        return (
-            f"input {'x'.join(map(str, self.input_shape))}; packed {_size(self.packed_bytes)}, "
-            f"in float32 {_size(self.float32_bytes)}: {saved:.1f} times smaller"
+        multiplied = self.binary_macs + self.real_macs
+        text = (
+            f"input {'x'.join(map(str, self.input_shape))}; packed {size_text(self.packed_bytes)}, "
+            f"in float32 {size_text(self.float32_bytes)}: {saved:.1f} times smaller"
         )
+        if self.binary_macs:
+            text += (
+                f"\n{self.operations:,.0f} operations if 64 1-bit MACs are one: "
+                f"{multiplied / self.operations:.1f} times fewer than MACs"
+            )
+        return text
 
 
-def summary(model: nn.Module, input_shape: tuple[int, ...]) -> Summary:
-    """Count what a model holds and what it does for one input.
-
-    The forward pass runs on a copy of the model without data (torch's ``meta`` device) in
-    evaluation mode, so nothing is computed and the model stays as it is. Multiply-accumulates are
-    those of convolutions and linear layers, and of the box filter of ``input_scale``; other
-    arithmetic is not counted.
-
-    Args:
-        model: a model that takes one tensor.
-        input_shape: of one input, without the batch axis, such as ``(1, 28, 28)``.
-
-    Raises:
-        ValueError: the model does not run on an input of this shape.
-
-    >>> from bitgrove.nn import BinaryConv2d
-    >>> conv, bn = BinaryConv2d(9, 4, 3), nn.BatchNorm2d(4)
-    >>> net = nn.Sequential(conv, bn, nn.Flatten(), nn.Linear(16, 2))
-    >>> summary(net, (9, 4, 4))
-    layer  kind          output  1-bit  real  1-bit MACs  real MACs  bytes
-    ----------------------------------------------------------------------
-    0      BinaryConv2d  4x2x2     324     0       1,296          0     72
-    1      BatchNorm2d   4x2x2       0     8           0          0     32
-    3      Linear        2           0    34           0         32    136
-    ----------------------------------------------------------------------
-    total                          324    42       1,296         32    240
-    input 9x4x4; packed 240 B, in float32 1.4 KiB: 6.1 times smaller
-    """
-    input_shape = tuple(input_shape)
-    twin = copy.deepcopy(model).to("meta").eval()
-    runs = {path: _Run() for path, _ in twin.named_modules()}
-    for path, module in twin.named_modules():
-        module.register_forward_hook(runs[path].hook)
-    dtypes = [p.dtype for p in twin.parameters() if p.is_floating_point()]
-    x = torch.zeros(1, *input_shape, dtype=dtypes[0] if dtypes else torch.float32, device="meta")
-    try:
-        with torch.no_grad():
-            twin(x)
-    except Exception as error:
-        raise ValueError(
-            f"the model does not run on an input of shape {tuple(x.shape)} "
-            f"(input_shape is that of one input, without the batch axis): {error}"
-        ) from error
-    # From the model itself: moving the copy to another device has parted shared parameters.
-    seen: set[nn.Parameter] = set()
-    layers = (_layer(path, module, runs[path], seen) for path, module in model.named_modules())
-    kept = tuple(layer for layer in layers if any(_counts(layer)))
-    return Summary(kept, input_shape)
+_PAGE = 60
 
 
-class _Run:
-    """What the forward pass does with one module, over all its calls."""
-
-    def __init__(self) -> None:
-        self.output_shape: tuple[int, ...] | None = None
-        self.binary_macs = self.real_macs = 0
-
-    def hook(self, module: nn.Module, _: object, output: object) -> None:
-        if not isinstance(output, Tensor):
-            return
-        self.output_shape = tuple(output.shape[1:])
-        if isinstance(module, BinaryLayer):
-            macs = output.numel() * prod(module.weight.shape[1:])
-            if module.input_estimator is None or module.weight_estimator is None:
-                self.real_macs += macs
-            else:
-                self.binary_macs += macs
-            if isinstance(module, BinaryConv2d) and module.input_scale:
-                pixels = prod(output.shape[2:])
-                self.real_macs += module.groups * pixels * prod(module.kernel_size)
-        elif isinstance(module, _PRODUCTS):
-            self.real_macs += output.numel() * prod(module.weight.shape[1:])
+def _inside(path: str, name: str) -> bool:
+    return path == name or path.startswith(f"{name}.")
 
 
-def _layer(path: str, module: nn.Module, run: _Run, seen: set[nn.Parameter]) -> LayerSummary:
-    binary = real = stored = 0
-    names = getattr(module, "binary_parameter_names", ())
-    for name, parameter in module.named_parameters(recurse=False):
-        if parameter in seen or isinstance(module, _NORMS):
-            continue
-        seen.add(parameter)
-        if name in names:
-            out, per_group, *kernel = parameter.shape
-            binary += parameter.numel()
-            stored += out * prod(kernel) * ((per_group + 7) // 8)
-        else:
-            real += parameter.numel()
-    if isinstance(module, _NORMS):
-        real = 2 * module.num_features
-    stored += 4 * real
-    if isinstance(module, BinaryLayer) and module.scale_channel is None:
-        scale = module.output_scale()
-        stored += 0 if scale is None else 4 * scale.numel()
+def _joined(name: str, layers: list[LayerSummary]) -> LayerSummary:
+    shapes = [layer.output_shape for layer in layers if layer.output_shape is not None]
     return LayerSummary(
-        path,
-        type(module).__name__,
-        run.output_shape,
-        binary,
-        real,
-        run.binary_macs,
-        run.real_macs,
-        stored,
+        name,
+        f"{len(layers)} layers",
+        shapes[-1] if shapes else None,
+        *map(sum, zip(*(layer.counts for layer in layers), strict=True)),
     )
 
 
-def _counts(row: LayerSummary | Summary) -> tuple[int, ...]:
-    return (
-        row.binary_parameters,
-        row.real_parameters,
-        row.binary_macs,
-        row.real_macs,
-        row.packed_bytes,
-    )
-
-
-def _numbers(row: LayerSummary | Summary) -> tuple[str, ...]:
-    return tuple(f"{count:,}" for count in _counts(row))
-
-
-def _size(count: float) -> str:
-    """A number of bytes as people read it.
-
-    >>> _size(240), _size(1436), _size(4_189_344)
-    ('240 B', '1.4 KiB', '4.0 MiB')
-    """
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
+def _numbers(counts: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(f"{count:,}" for count in counts)

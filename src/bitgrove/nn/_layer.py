@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ._estimators import MagnitudeAware, resolve
+from ._scale import Scale, check_scale, scale_parameters, scale_product
 from ._sign import Estimator, sign
-
-Scale = Literal["channel", "learned", "spatial"]
 
 
 class BinaryLayer(nn.Module):
@@ -25,6 +23,7 @@ class BinaryLayer(nn.Module):
 
     weight: nn.Parameter
     scale: Scale | None
+    scale_channel: nn.Parameter | None
 
     def __init__(
         self,
@@ -32,14 +31,12 @@ class BinaryLayer(nn.Module):
         input_estimator: str | Estimator | None,
         weight_estimator: str | Estimator | None,
         scale: Scale | None,
+        output_size: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.input_estimator = input_estimator
         self.weight_estimator = weight_estimator
-        if scale is not None and scale not in get_args(Scale):
-            raise ValueError(
-                f"scale {scale!r} is unknown; available: {', '.join(get_args(Scale))}, or None"
-            )
+        self.scale = check_scale(scale)
         if scale == "channel" and self.weight_estimator is None:
             raise ValueError(
                 "scale 'channel' is the magnitude that a sign loses, and weight_estimator=None "
@@ -50,16 +47,18 @@ class BinaryLayer(nn.Module):
                 "scale 'channel' and weight_estimator 'magnitude_aware' are the same factor with "
                 "different gradients; use one of them"
             )
-        self.scale = scale
         self.weight = nn.Parameter(torch.empty(shape))
-        self.scale_channel = nn.Parameter(torch.ones(shape[0])) if scale == "learned" else None
+        self.scale_channel = None
+        self._scale_names: tuple[str, ...] = ()
+        for name, extent in scale_parameters(scale, shape[0], output_size).items():
+            setattr(self, name, nn.Parameter(torch.ones(extent)))
+            self._scale_names += (name,)
 
     def reset_parameters(self) -> None:
         """Draw the latent weight anew (Glorot, normal) and set learned scales to 1."""
         nn.init.xavier_normal_(self.weight)
-        for name, parameter in self.named_parameters(recurse=False):
-            if name.startswith("scale_"):
-                nn.init.ones_(parameter)
+        for name in self._scale_names:
+            nn.init.ones_(getattr(self, name))
 
     @property
     def input_estimator(self) -> Estimator | None:
@@ -104,7 +103,8 @@ class BinaryLayer(nn.Module):
         """What multiplies the integer result, the input scale apart; None if nothing does.
 
         Returns:
-            A detached tensor of shape ``(out,)``, or ``(out, height, width)`` for ``"spatial"``.
+            A detached tensor of shape ``(out,)``, or ``(out, *output_size)`` for ``"map"``,
+            ``"plane"`` and ``"spatial"``.
         """
         factors = self._scales()
         return None if factors is None else factors.clone()
@@ -133,7 +133,7 @@ class BinaryLayer(nn.Module):
     def _own_scale(self) -> Tensor | None:
         if self.scale == "channel":
             return self.weight.abs().flatten(1).mean(1)
-        return self.scale_channel
+        return scale_product({name: getattr(self, name) for name in self._scale_names})
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

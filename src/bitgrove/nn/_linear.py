@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._layer import BinaryLayer, Scale, check_input
+from ._layer import BinaryLayer, check_input
+from ._scale import SIZED, Scale
 from ._sign import Estimator
 
 
@@ -47,8 +48,8 @@ class BinaryLinear(BinaryLayer):
         for name, value in (("in_features", in_features), ("out_features", out_features)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if scale == "spatial":
-            raise ValueError("scale 'spatial' needs rows and columns; use 'learned'")
+        if scale in SIZED:
+            raise ValueError(f"scale {scale!r} needs rows and columns; use 'learned'")
         super().__init__((out_features, in_features), input_estimator, weight_estimator, scale)
         self.in_features, self.out_features = in_features, out_features
         self.reset_parameters()

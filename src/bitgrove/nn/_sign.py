@@ -42,7 +42,11 @@ class Estimator(ABC):
         return 0.0
 
     def pull_back(self, gradient: Tensor, x: Tensor | None) -> Tensor:
-        """The gradient of the input from the one of the output: times :meth:`slope`."""
+        """The gradient of the input from the one of the output: times :meth:`slope`.
+
+        An override is a faster way to the same numbers. It is not used where the gradient is itself
+        differentiated or compiled, so it may write in place.
+        """
         return gradient * self.slope(cast(Tensor, x))
 
     def __call__(self, x: Tensor, *, training: bool = True) -> Tensor:
@@ -65,9 +69,16 @@ class _Sign(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
+        plain = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if plain and x is not None:
+            return gradients[0] * ctx.estimator.slope(x), None, None
         return ctx.estimator.pull_back(gradients[0], x), None, None
 
 
 def _compare(x: Tensor, threshold: Tensor | float) -> Tensor:
-    # Several times faster on a CPU than torch.where, which mixes a mask of bytes with floats.
-    return torch.ge(x, threshold, out=torch.empty_like(x)).mul_(2).sub_(1)
+    if torch.compiler.is_compiling():  # which fuses it
+        return (x >= threshold).to(x.dtype) * 2 - 1
+    # One new tensor and two passes; torch.where, which mixes bytes with floats, is far slower on a
+    # CPU, and new memory costs more than a pass.
+    bits = torch.ge(x, threshold, out=torch.empty_like(x))
+    return torch.add(x.new_tensor(-1.0), bits, alpha=2, out=bits)
