@@ -8,11 +8,12 @@ def randomise(model: nn.Module, seed: int) -> nn.Module:
     """Batch norms as after training: gamma of both signs and zero, statistics of their own."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             with torch.no_grad():
-                module.weight.normal_(generator=generator)
-                module.weight[:: max(len(module.weight) // 3, 1)] = 0
-                module.bias.normal_(generator=generator)
+                if module.affine:
+                    module.weight.normal_(generator=generator)
+                    module.weight[:: max(len(module.weight) // 3, 1)] = 0
+                    module.bias.normal_(generator=generator)
                 module.running_mean.normal_(generator=generator)
                 module.running_var.uniform_(0.1, 3, generator=generator)
     return model.eval()

@@ -53,3 +53,17 @@ def test_a_constant_channel_ignores_even_the_largest_numbers():
     largest = np.finfo(np.float32).max
     x = np.array([[-largest, -largest], [largest, largest]], np.float32)
     np.testing.assert_array_equal(bits(threshold, flip, x), [[True, False]] * 2)
+
+
+def test_a_chain_that_overflows_is_folded_up_to_there():
+    """Infinity times zero is NaN, which has no sign; the numbers before it have."""
+    gains = torch.tensor([1e10, 1e10, 2.0])
+    threshold, flip = fold_sign(lambda x: x * gains * torch.tensor([0.0, 1.0, 1.0]) + 1, 3)
+    x = np.array([[-1e20] * 3, [-0.5, -1e-10, -0.5], [1e20] * 3], np.float32)
+    expected = np.array([[True, False, False], [True, True, True], [True] * 3])
+    np.testing.assert_array_equal(bits(threshold, flip, x), expected)
+
+
+def test_a_function_without_a_sign_is_refused():
+    with pytest.raises(ValueError, match="is a parameter NaN"):
+        fold_sign(lambda x: x * np.nan, 2)

@@ -227,7 +227,12 @@ WEIGHT = {"weight": np.zeros((2, 3, 3, 1), np.float32)}
             "one number per channel",
         ),
         (
-            Node("max_pool2d", "n", (0,), {"kernel": [2, 2], "stride": [1, 1], "padding": [2, 2], "ceil": False}),
+            Node(
+                "max_pool2d",
+                "n",
+                (0,),
+                {"kernel": [2, 2], "stride": [1, 1], "padding": [2, 2], "ceil": False},
+            ),
             "at most half",
         ),
     ],

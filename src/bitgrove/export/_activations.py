@@ -112,8 +112,6 @@ def fold(emit: Emitter, site: Site, module: nn.Module, value: int | Folded) -> F
     return Folded(value, site.channels, function, lambda: realise(value))
 
 
-def _clip(
-    emit: Emitter, site: Site, value: int, low: float, high: float, slope: float
-) -> int:
+def _clip(emit: Emitter, site: Site, value: int, low: float, high: float, slope: float) -> int:
     attributes = {"low": float(low), "high": float(high), "slope": float(slope)}
     return emit.add("clip", site.name, value, attributes=attributes)

@@ -67,7 +67,7 @@ def _with(layer: nn.Module, **tensors: Tensor | None) -> nn.Module:
     return layer
 
 
-def _clamp(min: Any = None, max: Any = None) -> nn.Module:  # noqa: A002 torch's names
+def _clamp(min: Any = None, max: Any = None) -> nn.Module:
     if min == 0 and max is None:
         return nn.ReLU()
     if not isinstance(min, int | float) or not isinstance(max, int | float):

@@ -122,8 +122,9 @@ def _product(
 
 
 def _factors(scale: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """A scale as one per channel and a map ``(sides, 1)``, if it is their product, or ``(sides,
-    channels)``: a product takes a fraction of the room.
+    """A scale as one factor per channel and a map ``(*sides, channels)``.
+
+    The map has one channel if the scale is a product, which takes a fraction of the room.
     """
     if scale is None or scale.ndim == 1:
         return scale, None

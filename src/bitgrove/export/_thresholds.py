@@ -20,7 +20,8 @@ def fold_sign(
     ``function`` is anything monotone in each channel, such as a batch norm in eval mode; gamma may
     be positive, negative or zero. The threshold is found by bisection over all float32 numbers, on
     the function itself, so that rounding inside it is honoured: for every finite ``x``,
-    ``(x >= threshold) != flip`` equals ``function(x) >= 0``.
+    ``(x >= threshold) != flip`` equals ``function(x) >= 0``, up to where the function overflows
+    into NaN.
 
     Args:
         function: maps ``float32[m, channels]`` to the same shape.
@@ -35,13 +36,20 @@ def fold_sign(
     (array([-0.5      ,  1.0000001], dtype=float32), array([64], dtype=uint8))
     """
 
-    def positive(x: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    def value(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.no_grad():
-            return function(torch.from_numpy(x)[None])[0].numpy() >= 0
+            return function(torch.from_numpy(x)[None])[0].numpy()
 
-    low = np.full(channels, _order(np.float32(-_LARGEST)), np.int64)
-    high = np.full(channels, _order(np.float32(_LARGEST)), np.int64)
-    at_low, at_high = positive(_number(low)), positive(_number(high))
+    def positive(x: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        return value(x) >= 0
+
+    limit = np.full(channels, _LARGEST, np.float32)
+    while (unknown := np.isnan(value(limit)) | np.isnan(value(-limit))).any():
+        if limit[unknown].min() < 1:
+            raise ValueError("the function is NaN even for small numbers; is a parameter NaN?")
+        limit = np.where(unknown, limit / 16, limit).astype(np.float32)
+    low, high = -_order(limit), _order(limit)
+    at_low, at_high = positive(-limit), positive(limit)
     # The smallest number whose answer is that of the largest; constant channels stay at the bottom.
     while (high > low).any():
         middle = (low + high) // 2
@@ -53,10 +61,9 @@ def fold_sign(
     return threshold.astype(np.float32), np.packbits(flip) if flip.any() else None
 
 
-def _order(value: np.float32) -> int:
-    """A float's place among all floats, as an integer that grows with it."""
-    bits = int(np.asarray(value).view(np.int32))
-    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+def _order(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The place of floats above 0 among all floats, as integers that grow with them."""
+    return values.view(np.int32).astype(np.int64)
 
 
 def _number(order: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -25,15 +25,19 @@ def trace(model: nn.Module, example_input: Tensor) -> fx.GraphModule:
     """Trace a model and annotate its nodes with shapes, for a batch of one.
 
     Raises:
-        ValueError: the model's control flow depends on data.
+        ValueError: the model's control flow depends on data, or it does not take the input.
     """
     model = with_named_layers(model)
     try:
         traced = fx.GraphModule(model, _Tracer().trace(model))
     except TraceError as error:
         raise ValueError(f"the model cannot be traced: {error}") from None
-    with torch.no_grad():
-        ShapeProp(traced).propagate(example_input[:1].detach())
+    try:
+        with torch.no_grad():
+            ShapeProp(traced).propagate(example_input[:1].detach())
+    except RuntimeError as error:
+        reason = error.__cause__ or error
+        raise ValueError(f"the model does not run on example_input: {reason}") from error
     return traced
 
 

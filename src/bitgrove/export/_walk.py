@@ -229,9 +229,11 @@ class Walk:
         if first in self._values and second in self._values:
             if shape(first) != shape(node):
                 first, second = second, first
-            op = "add" if is_sum else "multiply" if is_product else None
-            if op is None:
+            if not is_sum and not is_product:
                 raise ValueError("the difference of two tensors has no packed form")
+            if is_sum and shape(first) != shape(second):
+                raise ValueError("only a sum of tensors of the same shape can be packed")
+            op = "add" if is_sum else "multiply"
             return self.emit.add(op, name, self._real(first), self._real(second))
         if first not in self._values:
             if not is_sum and not is_product:

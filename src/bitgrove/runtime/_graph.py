@@ -206,9 +206,7 @@ class Graph:
     embedding: int
 
     def __post_init__(self) -> None:
-        if not 2 <= len(self.input) <= 4 or not all(
-            type(n) is int and n >= 1 for n in self.input
-        ):
+        if not 2 <= len(self.input) <= 4 or not all(type(n) is int and n >= 1 for n in self.input):
             raise ValueError(f"input must be channels and 1 to 3 sides, got {self.input}")
         if not 1 <= len(self.nodes) <= _NODE_LIMIT:
             raise ValueError(f"a network has 1 to {_NODE_LIMIT} nodes, got {len(self.nodes)}")
