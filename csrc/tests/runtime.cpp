@@ -38,69 +38,139 @@ std::vector<std::uint8_t> filters(std::size_t rows, std::size_t channels, unsign
 }
 
 struct Case {
-    std::size_t channels, outs, groups, stride, padding, dilation;
+    std::size_t channels, outs, groups;
+    Shape size;
+    Window window;
     int pad_value;
 };
 
+// The dot product that belongs to output `o` at pixel `p`, from float signs and packed bytes.
+int written_sum(const Case& c, const std::vector<float>& x, const std::vector<std::uint8_t>& weight,
+                std::size_t o, const Triple& p) {
+    const std::size_t inner = c.channels / c.groups, bytes = (inner + 7) / 8;
+    const std::size_t taps = c.window.taps(), pixels = c.size.pixels();
+    const Shape kernel{c.window.kernel[0], c.window.kernel[1], c.window.kernel[2], 1};
+    int sum = 0;
+    for (std::size_t t = 0; t < taps; ++t) {
+        const Triple tap = place(t, kernel);
+        bool inside = true;
+        Triple at{};
+        for (int axis : {0, 1, 2}) {
+            inside &= c.window.source(p[axis], tap[axis], c.size.side(axis), axis, at[axis]);
+        }
+        const std::size_t pixel = (at[0] * c.size.h + at[1]) * c.size.w + at[2];
+        for (std::size_t i = 0; i < inner; ++i) {
+            const std::size_t channel = o / (c.outs / c.groups) * inner + i;
+            const int a = !inside ? c.pad_value : x[channel * pixels + pixel] >= 0 ? 1 : -1;
+            const int bit = weight[(o * taps + t) * bytes + i / 8] >> (7 - i % 8) & 1;
+            sum += a * (2 * bit - 1);
+        }
+    }
+    return sum;
+}
+
 void binary_convolutions_equal_the_written_sum() {
     const Case cases[] = {
-        {1, 1, 1, 1, 0, 1, -1},  {63, 5, 1, 1, 1, 1, 0},   {64, 17, 1, 2, 1, 1, 1},
-        {65, 33, 1, 1, 2, 2, 0}, {130, 6, 2, 1, 1, 1, -1}, {12, 12, 12, 2, 1, 1, 0},
+        {1, 1, 1, {1, 7, 5, 1}, {{1, 3, 2}}, -1},
+        {63, 5, 1, {1, 7, 5, 63}, {{1, 3, 2}, {1, 1, 1}, {0, 1, 1}}, 0},
+        {64, 17, 1, {1, 7, 5, 64}, {{1, 3, 2}, {1, 2, 2}, {0, 1, 1}}, 1},
+        {65, 33, 1, {1, 7, 5, 65}, {{1, 3, 2}, {1, 1, 1}, {0, 2, 2}, {1, 2, 1}}, 0},
+        {130, 6, 2, {1, 1, 9, 130}, {{1, 1, 3}, {1, 1, 2}, {0, 0, 1}, {1, 1, 2}}, -1},
+        {12, 12, 12, {3, 4, 5, 12}, {{2, 3, 2}, {1, 2, 1}, {1, 1, 1}}, 0},
+        {66, 4, 1, {3, 4, 5, 66}, {{3, 3, 3}, {2, 1, 1}, {1, 2, 0}, {1, 2, 2}}, 0},
     };
     for (const Case& c : cases) {
-        const Shape in{7, 5, c.channels};
-        const Window window{{3, 2}, {c.stride, c.stride}, {c.padding, c.padding}, {c.dilation, 1}};
-        const std::size_t inner = c.channels / c.groups, bytes = (inner + 7) / 8;
-        const auto weight = filters(c.outs * 6, inner, 1);
-        Network net(in);
+        const auto weight = filters(c.outs * c.window.taps(), c.channels / c.groups, 1);
+        Network net(c.size);
         const std::size_t bits = net.add(make_sign(net.value(0), {}, {}, c.groups), {0});
-        const std::size_t out = net.add(make_binary_conv2d(net.value(bits), weight, {}, {}, c.outs,
-                                                           window, c.groups, c.pad_value),
+        const std::size_t out = net.add(make_binary_conv(net.value(bits), weight, {}, {}, c.outs,
+                                                         c.window, c.groups, c.pad_value),
                                         {bits});
         net.finish({out});
         const Shape shape = net.value(out).shape;
-        const auto x = reals(in.size(), 2);
+        const auto x = reals(c.size.size(), 2);
         std::vector<float> got(shape.size());
         float* const outs[] = {got.data()};
         net.run(x.data(), 1, outs, 1);
         for (std::size_t o = 0; o < c.outs; ++o) {
-            for (std::size_t y = 0; y < shape.h; ++y) {
-                for (std::size_t z = 0; z < shape.w; ++z) {
-                    int sum = 0;
-                    for (std::size_t t = 0; t < 6; ++t) {
-                        std::size_t sy, sx;
-                        const bool inside = window.source(y, t / 2, in.h, 0, sy) &
-                                            window.source(z, t % 2, in.w, 1, sx);
-                        for (std::size_t i = 0; i < inner; ++i) {
-                            const std::size_t channel = o / (c.outs / c.groups) * inner + i;
-                            const int a = !inside                                     ? c.pad_value
-                                          : x[(channel * in.h + sy) * in.w + sx] >= 0 ? 1
-                                                                                      : -1;
-                            const int bit = weight[(o * 6 + t) * bytes + i / 8] >> (7 - i % 8) & 1;
-                            sum += a * (2 * bit - 1);
-                        }
-                    }
-                    CHECK(got[(o * shape.h + y) * shape.w + z] == static_cast<float>(sum));
-                }
+            for (std::size_t p = 0; p < shape.pixels(); ++p) {
+                const int sum = written_sum(c, x, weight, o, place(p, shape));
+                CHECK(got[o * shape.pixels() + p] == static_cast<float>(sum));
             }
         }
     }
 }
 
+// Every operator at odd sizes; what they compute is tested from Python.
+void operators_stay_inside_their_memory() {
+    for (const Shape& in : {Shape{1, 1, 11, 5}, Shape{1, 7, 5, 5}, Shape{3, 5, 4, 5}}) {
+        Network net(in);
+        const Triple kernel{in.d > 1 ? 2u : 1u, in.h > 1 ? 2u : 1u, 2};
+        const Window hanging{kernel, {1, 3, 3}, {0, 0, 1}, {1, 1, 1}, true};
+        const Window wide{kernel, {1, 1, 1}, {0, 0, 1}};
+        const auto vector = reals(15, 1), weight = reals(15 * wide.taps() * 5, 2);
+        const auto map = reals(in.pixels(), 3);
+        const std::vector<std::uint8_t> flip{0xa0};
+        const Floats five(vector.data(), 5);
+        const Floats depthwise(weight.data(), 15 * wide.taps());
+        std::vector<std::size_t> ends;
+        const auto add = [&](OpPtr op, std::vector<std::size_t> inputs) {
+            ends.push_back(net.add(std::move(op), std::move(inputs)));
+            return ends.back();
+        };
+        const Value first = net.value(0);  // a copy: values move when more are added
+        add(make_conv(first, weight, vector, 15, wide, 1, 1), {0});
+        add(make_conv(first, depthwise, vector, 15, wide, 5, -1), {0});
+        add(make_conv(first, Floats(weight.data(), 5 * wide.taps()), {}, 5, wide, 5, 0), {0});
+        add(make_max_pool(first, hanging), {0});
+        add(make_avg_pool(first, hanging, true), {0});
+        add(make_avg_pool(first, hanging, false), {0});
+        add(make_adaptive_avg_pool(first, {2, 3, 13}), {0});
+        add(make_input_scale(first, wide, 5), {0});
+        for (auto mode : {Upsampling::nearest, Upsampling::linear}) {
+            const Triple size{in.d + 1, 2 * in.h, 3};
+            add(make_upsample(first, size, {0.5f, 0.5f, 1e7f}, mode), {0});
+        }
+        add(make_pad(first, {0, 1, 2}, {3, 0, 1}, 0.5f), {0});
+        add(make_affine(first, five, five), {0});
+        add(make_scale_map(first, map, {in.d, in.h, in.w, 1}), {0});
+        add(make_scale_map(first, five, {1, 1, 1, 5}), {0});
+        add(make_prelu(first, five, five, {}), {0});
+        add(make_clip(first, -1, 1, 0.1f), {0});
+        add(make_binarise(first, five, flip), {0});
+        const std::size_t sigmoid = add(make_sigmoid(first), {0});
+        const std::size_t mean = add(make_adaptive_avg_pool(first, {1, 1, 1}), {0});
+        add(make_multiply(first, net.value(mean)), {0, mean});
+        const std::vector<Value> three(3, first);
+        const std::size_t joined = add(make_concat(three), {0, sigmoid, 0});
+        add(make_flatten(net.value(joined)), {joined});
+        net.finish(ends);
+        std::vector<std::vector<float>> got;
+        std::vector<float*> outs;
+        for (std::size_t end : ends) got.emplace_back(2 * net.value(end).shape.size());
+        for (auto& out : got) outs.push_back(out.data());
+        const auto pictures = reals(2 * in.size(), 4);
+        net.run(pictures.data(), 2, outs, 2);
+        for (const auto& out : got) {
+            for (float number : out) CHECK(std::isfinite(number));
+        }
+    }
+}
+
 void threads_share_a_network_and_agree() {
-    const Shape in{9, 8, 3};
+    const Shape in{1, 9, 8, 3};
     Network net(in);
-    const Window window{{3, 3}, {1, 1}, {1, 1}, {1, 1}};
-    const Window halves{{2, 2}, {2, 2}, {0, 0}, {1, 1}};
+    const Window window{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}};
+    const Window halves{{1, 2, 2}, {1, 2, 2}};
     const auto stem = reals(10 * 9 * 3, 3), slope = reals(10, 4);
-    std::size_t v = net.add(make_conv2d(net.value(0), stem, {}, 10, window, 1, 0), {0});
-    v = net.add(make_prelu(net.value(v), slope), {v});
+    std::size_t v = net.add(make_conv(net.value(0), stem, {}, 10, window, 1, 0), {0});
+    v = net.add(make_prelu(net.value(v), slope, {}, {}), {v});
     const std::size_t kept = v;
     v = net.add(make_sign(net.value(v), slope, {}, 1), {v});
-    v = net.add(
-        make_binary_conv2d(net.value(v), filters(90, 10, 5), slope, slope, 10, window, 1, -1), {v});
+    v = net.add(make_binary_conv(net.value(v), filters(90, 10, 5), slope, slope, 10, window, 1, -1),
+                {v});
     v = net.add(make_add(net.value(v), net.value(kept)), {v, kept});
-    v = net.add(make_avg_pool2d(net.value(v), halves, true), {v});
+    v = net.add(make_avg_pool(net.value(v), halves, true), {v});
     v = net.add(make_flatten(net.value(v)), {v});
     net.finish({v});
     constexpr std::size_t n = 40;
@@ -129,19 +199,34 @@ void sizes_past_the_limits_are_refused() {
         }
         return false;
     };
-    CHECK(refused([] { Network({1, 1, 0}); }));
-    CHECK(refused([] { Network({1 << 17, 1, 1}); }));
-    CHECK(refused([] { Network({1 << 16, 1 << 16, 1 << 10}); }));
+    constexpr std::size_t side = 1 << 16;
+    CHECK(refused([] { Network({1, 1, 1, 0}); }));
+    CHECK(refused([] { Network({0, 1, 1, 1}); }));
+    CHECK(refused([] { Network({1, 1 << 17, 1, 1}); }));
+    CHECK(refused([] { Network({1, side, side, 1 << 10}); }));
+    CHECK(refused([] { Network({side, side, side, 1 << 24}); }));  // 2^72 numbers
     CHECK(refused([] {
-        const Window window{{3, 3}, {1, 1}, {0, 0}, {1, 1}};
+        const Window window{{1, 3, 3}};
         const std::vector<float> weight(9);
-        make_conv2d({Kind::real, {2, 2, 1}}, weight, {}, 1, window, 1, 0);
+        make_conv({Kind::real, {1, 2, 2, 1}}, weight, {}, 1, window, 1, 0);
+    }));
+    CHECK(refused([] {
+        Network net({1, 1, 1, 1});
+        net.add(make_upsample(net.value(0), {side, side, side}, {1, 1, 1}, Upsampling::linear),
+                {0});
+    }));
+    CHECK(refused([] {
+        make_concat(std::vector<Value>{{Kind::real, {1, 1, 2, 1}}, {Kind::real, {1, 2, 1, 1}}});
+    }));
+    CHECK(refused([] {
+        make_upsample({Kind::real, {1, 1, 1, 1}}, {1, 1, 1}, {1, 1, -1}, Upsampling::nearest);
     }));
 }
 
 constexpr Test kTests[] = {
     {"runtime: binary convolutions equal the written sum",
      binary_convolutions_equal_the_written_sum},
+    {"runtime: operators stay inside their memory", operators_stay_inside_their_memory},
     {"runtime: threads share a network and agree", threads_share_a_network_and_agree},
     {"runtime: sizes past the limits are refused", sizes_past_the_limits_are_refused},
 };

@@ -213,7 +213,7 @@ def test_binary_weights_on_pixels_are_exact(simd_level, module):
 
 
 def test_an_example_that_the_model_does_not_take_is_refused():
-    with pytest.raises(ValueError, match="does not run on example_input: .*6 channels"):
+    with pytest.raises(ValueError, match=r"does not run on example_input: .*6 channels"):
         export.pack(nn.Conv2d(6, 3, 3), torch.zeros(1, 5, 9, 8))
 
 

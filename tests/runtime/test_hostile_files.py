@@ -161,6 +161,131 @@ def test_names_that_inflate_past_the_limit_are_refused(model_path, monkeypatch):
         runtime.load(model_path)
 
 
+def build(node, *, input=(3, 8, 8), before=()):
+    """A graph of one node, after some others."""
+    nodes = (*before, node)
+    return runtime.Graph(input, nodes, len(nodes), len(nodes)).build([len(nodes)])
+
+
+def upsample(size, step, mode="nearest"):
+    return runtime.Node("upsample", "n", (0,), {"size": size, "step": step, "mode": mode})
+
+
+def pad(before, after, value=0):
+    return runtime.Node("pad", "n", (0,), {"before": before, "after": after, "value": value})
+
+
+def pool(**changes):
+    sides = {"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0], "ceil": False}
+    return runtime.Node("max_pool2d", "n", (0,), sides | changes)
+
+
+def clip(low, high, slope):
+    return runtime.Node("clip", "n", (0,), {"low": low, "high": high, "slope": slope})
+
+
+def cells(size):
+    return runtime.Node("adaptive_avg_pool", "n", (0,), {"size": size})
+
+
+def scale_map(*shape):
+    return runtime.Node("scale_map", "n", (0,), {}, {"map": np.zeros(shape, np.float32)})
+
+
+def prelu(**tensors):
+    arrays = {role: np.zeros(n, np.float32) for role, n in tensors.items()}
+    return runtime.Node("prelu", "n", (0,), {}, arrays)
+
+
+HALF = pool()
+"""Makes value 1 half as large as value 0."""
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (runtime.Node("concat", "n", (0,)), "needs 2 to 1024 inputs, has 1"),
+        (runtime.Node("concat", "n", ()), "needs 2 to 1024 inputs, has 0"),
+        (runtime.Node("concat", "n", (0,) * 1025), "needs 2 to 1024 inputs, has 1025"),
+        (runtime.Node("concat", "n", (0, 1)), "earlier values"),
+        (runtime.Node("multiply", "n", (0,)), "needs 2 inputs"),
+        (runtime.Node("sigmoid", "n", (0, 0)), "needs 1 inputs"),
+        (upsample([2**24, 1], [1, 1]), "size must be in 1 to 65536"),
+        (upsample([2**25, 1], [1, 1]), "cannot be"),
+        (upsample([0, 8], [1, 1]), "size must be"),
+        (upsample([65_536, 65_536], [0.5, 0.5]), "more than 4294967296 bytes"),
+        (upsample([16, 16], [2**24 + 1, 1]), "'step' cannot be"),
+        (upsample([16, 16], [0, 1]), "'step' cannot be"),
+        (upsample([16, 16], [float("nan"), 1]), "'step' cannot be"),
+        (upsample([16, 16], [-1.0, 1]), "'step' cannot be"),
+        (upsample([16, 16], [True, 1]), "'step' cannot be"),
+        (upsample([16], [1]), "'size' cannot be"),
+        (upsample([16, 16], [1, 1], "cubic"), "'mode' cannot be"),
+        (upsample([16, 16], [1, 1], ["nearest"]), "'mode' cannot be"),
+        (pad([2**20, 0], [0, 0]), "before must be in 0 to 65536"),
+        (pad([65_536, 0], [0, 0]), "past the limits"),
+        (pad([30_000] * 2, [30_000] * 2), "more than 4294967296 bytes"),
+        (pad([1, 1], [1, 1], float("inf")), "'value' cannot be"),
+        (pad([1, 1], [1, 1], 10**400), "'value' cannot be"),
+        (pad([1, 1, 1], [1, 1, 1]), "'before' cannot be"),
+        (pool(ceil=1), "'ceil' cannot be"),
+        (pool(kernel=[2]), "'kernel' cannot be"),
+        (pool(kernel=[40, 40]), "does not fit"),
+        (pool(kernel=[0, 1]), "kernel must be in 1"),
+        (clip(1, -1, 0), "low must be at most high"),
+        (clip(-1, 1, float("nan")), "'slope' cannot be"),
+        (clip(-1, 1e300, 0), "'high' cannot be"),
+        (cells([0, 1]), "size must be"),
+        (cells([2**20, 1]), "size must be"),
+        (cells([65_536, 65_536]), "more than 4294967296 bytes"),
+        (scale_map(8, 8, 2), "sides and channels"),
+        (scale_map(4, 8, 3), "sides and channels"),
+        (scale_map(8, 3), "with 3 dimensions"),
+        (prelu(slope=3, before=2), "one number per channel"),
+        (prelu(slope=3, after=4), "one number per channel"),
+        (prelu(before=3), "lacks the tensors"),
+        (runtime.Node("conv1d", "n", (0,), {}), "unknown operator"),
+        (runtime.Node("conv3d", "n", (0,), {}), "unknown operator"),
+        (runtime.Node("conv", "n", (0,), {}), "unknown operator"),
+    ],
+)
+def test_a_forged_node_is_refused_before_memory_is_taken(node, message):
+    with pytest.raises(ValueError, match=message):
+        build(node)
+
+
+@pytest.mark.parametrize("op", ["concat", "add", "multiply"])
+def test_values_of_different_sides_do_not_meet(op):
+    with pytest.raises(ValueError, match=r"same sides|same shape|one pixel"):
+        build(runtime.Node(op, "both", (0, 1)), before=(HALF,))
+
+
+def test_joining_cannot_pass_the_limit_of_channels():
+    doubling = [runtime.Node("concat", f"c{i}", (i,) * 1024) for i in range(3)]
+    with pytest.raises(ValueError, match=r"past the limits"):
+        build(doubling[2], input=(1, 1), before=doubling[:2])
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2, 3, 4, 5), (1, 65_536, 65_536, 65_536)])
+def test_an_input_of_impossible_sides_is_refused(shape):
+    with pytest.raises(ValueError, match=r"1 to 3 sides|bytes"):
+        build(runtime.Node("relu", "n", (0,)), input=shape)
+
+
+@pytest.mark.parametrize("op", ["relu", "sigmoid", "flatten", "binarise", "concat"])
+def test_operators_refuse_bits(op):
+    sign = runtime.Node("sign", "s", (0,), {"groups": 1})
+    with pytest.raises(ValueError, match="must be real"):
+        build(runtime.Node(op, "n", (0, 1) if op == "concat" else (1,)), before=(sign,))
+
+
+def test_a_file_of_the_version_before_the_release_is_refused(model_path):
+    tensors, metadata = files.read(model_path, kind="grove", version=2)
+    files.write(model_path, tensors, metadata, kind="grove", version=1)
+    with pytest.raises(files.FileFormatError, match=r"version 1 of the format.*pack the model anew"):
+        runtime.load(model_path)
+
+
 def test_a_folder_and_a_missing_file_are_os_errors(tmp_path):
     with pytest.raises(IsADirectoryError):
         runtime.load(tmp_path)

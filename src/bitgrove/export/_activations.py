@@ -43,8 +43,8 @@ def prelu(emit: Emitter, site: Site, module: nn.PReLU, value: int) -> int:
 
 def rprelu(emit: Emitter, site: Site, module: RPReLU, value: int) -> int:
     """A shifted PReLU."""
-    shifts = {"before": module.shift_in, "after": module.shift_out}
-    return emit.add("prelu", site.name, value, slope=module.slope, **shifts)
+    before, after = module.shift_in, module.shift_out
+    return emit.add("prelu", site.name, value, slope=module.slope, before=before, after=after)
 
 
 def rsign(emit: Emitter, site: Site, module: RSign, value: int) -> int:

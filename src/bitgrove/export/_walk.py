@@ -99,7 +99,7 @@ class Walk:
         if not is_query and not (inputs and all(read in self._constants for read in inputs)):
             return False
         known = [self._constants.get(read) for read in inputs]
-        if node.op == "call_function" and all(item is not None for item in known):
+        if callable(node.target) and all(item is not None for item in known):
             args, kwargs = fx.map_arg((node.args, node.kwargs), self._constants.__getitem__)
             self._constants[node] = node.target(*args, **kwargs)
         elif is_query:
