@@ -61,12 +61,13 @@ def test_ties_are_excused_by_the_number_of_signs_and_nothing_else_is():
         integers_different=0,
         signs=35_000_000,
         ties=4,
+        signs_turned=4,
         signs_different=0,
         relative_error=1e-7,
     )
     assert found.equal()
     for change in (
-        {"ties": 50},
+        {"signs_turned": 50},
         {"integers_different": 1},
         {"signs_different": 1},
         {"relative_error": 1e-3},
@@ -159,6 +160,72 @@ def test_a_single_layer_and_a_layer_named_like_a_function_are_verified():
     found = export.verify(model, export.pack(model, torch.from_numpy(x)), x)
     assert found.integers > 0
     assert found.equal()
+
+
+def test_a_tie_is_counted_and_what_follows_is_compared_all_the_same():
+    """The stem of the packed model is moved by less than rounding would."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3),
+        BinaryConv2d(16, 8, 3, input_scale=True),
+        BinaryConv2d(8, 4, 1),
+        nn.Flatten(),
+        nn.Linear(4 * 16, 3),
+    )
+    x = images(3, 3, 8, 8)
+    with torch.no_grad():  # one pre-activation of the second picture is exactly 0
+        model[0].bias[5] -= model[0](torch.from_numpy(x))[1, 5, 2, 2]
+        model[0].bias[5] -= model[0](torch.from_numpy(x))[1, 5, 2, 2]
+    artifact = export.pack(model, torch.from_numpy(x))
+    artifact.graph.nodes[0].tensors["bias"][5] -= 1e-6
+    found = export.verify(model, artifact, x)
+    assert (found.ties, found.signs_turned, found.signs_different) == (1, 1, 0)
+    assert found.equal(), found
+    session = runtime.Session(artifact)
+    with torch.no_grad():
+        logits = model(torch.from_numpy(x)).numpy()
+    assert np.abs(session.run(x) - logits).max() > 1e-3  # the tie mattered
+    artifact.graph.nodes[-1].tensors["bias"][0] += 0.05  # and it hides no later difference
+    assert not export.verify(model, artifact, x[1:2]).equal()
+
+
+def test_a_wrong_threshold_is_no_tie():
+    torch.manual_seed(1)
+    model = randomise(
+        nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), BinaryConv2d(16, 8, 3)), 1
+    )
+    x = images(3, 3, 8, 8)
+    artifact = export.pack(model, torch.from_numpy(x))
+    artifact.graph.nodes[1].tensors["threshold"] += 0.1
+    found = export.verify(model, artifact, x)
+    assert found.signs_different > 0
+    assert not found.equal()
+
+
+def test_binary_weights_on_real_inputs_are_compared_as_integers():
+    torch.manual_seed(2)
+    model = nn.Sequential(BinaryConv2d(3, 8, 3, input_estimator=None), nn.ReLU())
+    x = images(2, 3, 8, 8)
+    artifact = export.pack(model, torch.from_numpy(x))
+    found = export.verify(model, artifact, x)
+    assert found.integers == 2 * 8 * 6 * 6
+    assert found.equal(), found
+    artifact.graph.nodes[0].tensors["weight"][0, 0, 0, 0] ^= 1 << 7
+    assert export.verify(model, artifact, x).integers_different > 0
+
+
+def test_a_layer_that_is_called_twice_is_refused():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = BinaryConv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(self.conv(x))
+
+    x = images(2, 3, 8, 8)
+    with pytest.raises(ValueError, match="'conv' is called twice"):
+        export.verify(Twice(), export.pack(Twice(), torch.from_numpy(x)), x)
 
 
 def test_no_images_prove_nothing(packed):

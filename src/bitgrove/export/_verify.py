@@ -24,7 +24,8 @@ _CHUNK = 8
 """Images that are compared at once, so that their activations fit in memory."""
 
 _TIE = 1e-5
-"""A pre-activation this small against its layer's largest is a tie that rounding may break."""
+"""A pre-activation this near to its threshold, against its layer's largest, is a tie that rounding
+may break."""
 
 _TIES_PER_SIGN = 1e-6
 """Several times what float32 rounding breaks; a real difference breaks far more."""
@@ -36,24 +37,29 @@ class Verification:
 
     images: int
     integers: int
-    """Results of binary layers compared, each layer given torch's own signs, or, if its input is
-    real, that input rounded to integers."""
+    """Results of binary layers compared, each layer given the same signs as torch's, or, if its
+    input is real, that input rounded to integers."""
     integers_different: int
     signs: int
-    """Bits compared end to end."""
+    """Bits compared end to end, of all images."""
     ties: int
-    """Images in which float rounding turned the sign of a pre-activation next to zero."""
+    """Images in which float rounding turned the sign of a pre-activation at its threshold."""
+    signs_turned: int
+    """Such signs."""
     signs_different: int
-    """Bits that differ in images without such a tie."""
+    """Bits that differ and are no such ties."""
     relative_error: float
-    """Largest difference of logits over the largest logit, in images without a tie."""
+    """Largest difference of logits over the largest logit."""
 
     def equal(self, tolerance: float = 1e-4) -> bool:
-        """Whether integers are equal one by one and logits to the relative tolerance."""
+        """Whether integers are equal one by one, signs but for ties, and logits to the tolerance.
+
+        The tolerance is relative to the largest logit of an image.
+        """
         return (
             self.integers_different == 0
             and self.signs_different == 0
-            and self.ties <= 2 + _TIES_PER_SIGN * self.signs
+            and self.signs_turned <= 2 + _TIES_PER_SIGN * self.signs
             and self.relative_error <= tolerance
         )
 
@@ -64,11 +70,11 @@ def verify(
     """Compare a packed model with its torch model on images.
 
     Two comparisons. Layer by layer: every layer with binary weights is run packed on the very signs
-    that torch computed (on integers, if its input is real), and its integers must be equal. End to
-    end: all signs of all layers and the logits are compared. The real-valued parts agree to float
+    that torch has (on integers, if its input is real), and its integers must be equal. End to end:
+    all signs of all layers and the logits are compared. The real-valued parts agree to float
     rounding only, and rounding can turn the sign of a pre-activation that is all but at its
-    threshold; an image in which the first such turn is a tie of this kind is counted and left out
-    of the end-to-end comparison, never of the first one.
+    threshold. Such a tie is counted, and torch goes on with the packed sign, so that the layers
+    behind it, and the logits, are compared all the same.
 
     Args:
         model: the torch model; evaluated in eval mode, not changed.
@@ -85,99 +91,111 @@ def verify(
     modules = dict(model.named_modules())
     named = [(node, modules.get(node.name)) for node in graph.nodes]
     layers = [_Layer(graph, m, node, threads) for node, m in named if isinstance(m, BinaryLayer)]
-    numbers = {number for layer in layers for number in layer.values}
-    outputs = list(dict.fromkeys([*sorted(numbers), graph.logits]))
+    outputs = sorted({number for layer in layers for number in layer.values} | {graph.logits})
     network = graph.build(outputs)
-    integers = different = signs = ties = signs_different = 0
+    ties = 0
     relative_error = 0.0
     for start in range(0, len(x), _CHUNK):
         part = x[start : start + _CHUNK]
-        inputs, logits = _watch(model, torch.from_numpy(part))
         packed = run_graph(network, graph, outputs, part, threads)
         tied = np.zeros(len(part), bool)
-        turned_signs = np.zeros(len(part), np.int64)
         for layer in layers:
-            before = inputs[layer.name]
-            count, wrong = layer.compare_integers(before)
-            integers, different = integers + count, different + wrong
-            turned, small = layer.compare_signs(before, packed)
-            first = turned.any(1) & (turned_signs == 0)
-            tied |= first & (small | ~turned).all(1)
-            turned_signs += turned.sum(1)
-            signs += turned.size
-        kept = ~tied
-        expected = logits.numpy().reshape(len(part), -1)[kept]
-        got = packed[graph.logits].reshape(len(part), -1)[kept]
+            layer.begin(packed, tied)
+        expected = _run(model, layers, part).reshape(len(part), -1)
+        got = packed[graph.logits].reshape(len(part), -1)
         size = np.abs(expected).max(1, initial=np.finfo(np.float32).tiny)
         error = np.abs(got - expected).max(1, initial=0) / size
         relative_error = max(relative_error, float(error.max(initial=0)))
-        ties, signs_different = ties + int(tied.sum()), signs_different + turned_signs[kept].sum()
+        ties += int(tied.sum())
     return Verification(
         images=len(x),
-        integers=integers,
-        integers_different=different,
-        signs=signs,
+        integers=sum(layer.integers for layer in layers),
+        integers_different=sum(layer.integers_different for layer in layers),
+        signs=sum(layer.signs for layer in layers),
         ties=ties,
-        signs_different=int(signs_different),
+        signs_turned=sum(layer.signs_turned for layer in layers),
+        signs_different=sum(layer.signs_different for layer in layers),
         relative_error=relative_error,
     )
 
 
 class _Layer:
-    """One binary layer of a model, and its node."""
+    """One binary layer of a model, its node, and what the comparison found."""
 
     def __init__(self, graph: Graph, module: BinaryLayer, node: Node, threads: int) -> None:
         self.name = node.name
+        self.module = module
+        self.integers = self.integers_different = 0
+        self.signs = self.signs_turned = self.signs_different = 0
         self._axes = graph.axes
-        self._module = module
         self._node = node
         self._threads = threads
         self._sign: Node | None = None
         if module.input_estimator is not None:
             self._sign = graph.nodes[node.inputs[0] - 1]
         self._alone: Session | None = None
+        self._called = True
+        self._packed: dict[int, npt.NDArray[np.float32]] = {}
+        self._tied = np.zeros(0, bool)
 
     @property
     def values(self) -> list[int]:
         """What of the packed network is looked at: the signs and what they are taken of."""
         return [] if self._sign is None else [self._node.inputs[0], self._sign.inputs[0]]
 
-    def compare_signs(
-        self, before: Tensor, packed: dict[int, npt.NDArray[np.float32]]
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which signs differ from torch's, and which are ties: ``bool[n, signs]`` each."""
-        n = len(before)
-        if self._sign is None:
-            return np.zeros((n, 0), bool), np.zeros((n, 0), bool)
-        bits, values = (packed[number] for number in self.values)
-        turned = (bits > 0).reshape(n, -1) != (before.numpy() >= 0).reshape(n, -1)
+    def begin(self, packed: dict[int, npt.NDArray[np.float32]], tied: npt.NDArray) -> None:
+        """Await a call: ``packed`` are the values of the images, ``tied`` is where to mark them."""
+        self._packed, self._tied, self._called = packed, tied, False
+
+    def hook(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Compare torch's input of the layer; hand on the packed signs where there are ties."""
+        if self._called:
+            raise ValueError(f"layer '{self.name}' is called twice and cannot be verified")
+        self._called = True
+        x = args[0].detach() if self._sign is None else self._compare_signs(args[0].detach())
+        if self.module.weight_estimator is not None:
+            self._compare_integers(x)
+        return (x, *args[1:])
+
+    def _compare_signs(self, x: Tensor) -> Tensor:
+        assert self._sign is not None
+        bits, values = (self._packed[number] for number in self.values)
+        n = len(x)
+        turned = (bits > 0).reshape(n, -1) != (x.numpy() >= 0).reshape(n, -1)
+        self.signs += turned.size
+        if not turned.any():
+            return x
         threshold = self._sign.tensors.get("threshold", np.zeros(1, np.float32))
         margin = np.abs(values - threshold.astype(np.float64).reshape(-1, *[1] * self._axes))
         largest = np.abs(values).reshape(n, -1).max(1, keepdims=True)
-        return turned, margin.reshape(n, -1) <= _TIE * largest
+        small = margin.reshape(n, -1) <= _TIE * largest
+        self.signs_turned += int((turned & small).sum())
+        self.signs_different += int((turned & ~small).sum())
+        self._tied |= (turned & small).any(1)
+        size = x.abs().clamp(min=1e-30)
+        wanted = torch.where(torch.from_numpy(bits > 0).reshape(x.shape), size, -size)
+        return torch.where(torch.from_numpy(turned).reshape(x.shape), wanted, x)
 
-    def compare_integers(self, before: Tensor) -> tuple[int, int]:
-        """How many results were compared, and how many differ."""
-        if self._module.weight_estimator is None:
-            return 0, 0
-        if before.ndim == 2:
-            before = before.reshape(*before.shape, *[1] * self._axes)
+    def _compare_integers(self, x: Tensor) -> None:
+        if x.ndim == 2:
+            x = x.reshape(*x.shape, *[1] * self._axes)
         if self._sign is None:
-            before = (before * (127 / before.abs().max().clamp(min=1e-30))).round()
+            x = (x * (127 / x.abs().max().clamp(min=1e-30))).round()
         else:
-            before = torch.where(before >= 0, 1.0, -1.0)
-        expected = self._torch(before).numpy().reshape(len(before), -1)
+            x = torch.where(x >= 0, 1.0, -1.0)
+        expected = self._torch(x).numpy().reshape(len(x), -1)
         if self._alone is None:
-            self._alone = self._session(tuple(before.shape[1:]))
-        got = self._alone.run(np.ascontiguousarray(before.numpy()))
-        return expected.size, int((expected != got).sum())
+            self._alone = self._session(tuple(x.shape[1:]))
+        got = self._alone.run(np.ascontiguousarray(x.numpy()))
+        self.integers += expected.size
+        self.integers_different += int((expected != got).sum())
 
-    def _torch(self, before: Tensor) -> Tensor:
+    def _torch(self, x: Tensor) -> Tensor:
         attributes = self._node.attributes
         border = [side for side in reversed(attributes["padding"]) for _ in range(2)]
-        weight = self._module.binary_weight()
+        weight = self.module.binary_weight()
         return _CONVOLUTIONS[self._axes](
-            nn.functional.pad(before, border, value=attributes["pad_value"]),
+            nn.functional.pad(x, border, value=attributes["pad_value"]),
             weight if weight.ndim > 2 else weight.reshape(*weight.shape, *[1] * self._axes),
             stride=attributes["stride"],
             dilation=attributes["dilation"],
@@ -196,31 +214,18 @@ class _Layer:
         return Session(Artifact(Graph(shape, tuple(nodes), len(nodes), len(nodes))), self._threads)
 
 
-def _watch(model: nn.Module, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """Inputs of all binary layers, and the logits."""
-    inputs: dict[str, Tensor] = {}
-
-    def keep(name: str):
-        def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            if name in inputs:
-                raise ValueError(f"layer '{name}' is called twice and cannot be verified")
-            inputs[name] = args[0].detach().clone()
-
-        return hook
-
+def _run(
+    model: nn.Module, layers: list[_Layer], x: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Torch's logits, with the layers' hooks; the model is left as it was."""
     training = {module: module.training for module in model.modules()}
-    handles = [
-        module.register_forward_pre_hook(keep(name))
-        for name, module in model.named_modules()
-        if isinstance(module, BinaryLayer)
-    ]
+    handles = [layer.module.register_forward_pre_hook(layer.hook) for layer in layers]
     try:
         model.eval()
         with torch.no_grad():
-            logits = model(x)
+            return model(torch.from_numpy(x)).numpy()
     finally:
         for handle in handles:
             handle.remove()
         for module, mode in training.items():
             module.training = mode
-    return inputs, logits
