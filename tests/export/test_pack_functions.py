@@ -158,10 +158,11 @@ def signs64():
     return BinaryConv2d(64, 64, 1, input_estimator="identity")
 
 
-def test_a_slope_that_turns_back_is_not_folded():
-    prelu = nn.PReLU(6)
-    nn.init.constant_(prelu.weight, -0.5)
-    model = nn.Sequential(prelu, RSign(6), signs())
+@pytest.mark.parametrize("activation", [nn.PReLU(6), RPReLU(6), nn.LeakyReLU(-0.5)])
+def test_a_slope_that_turns_back_is_not_folded(activation):
+    model = nn.Sequential(activation, RSign(6), signs())
+    for name, parameter in activation.named_parameters():
+        nn.init.constant_(parameter, 0.0 if "shift" in name else -0.5)
     nn.init.constant_(model[1].shift, -0.2)
     x = images(4, 6, 9, 8)
     expected, got = outputs(model, x)
