@@ -165,7 +165,7 @@ class BitTally:
         saturated = None
         if flipper is None:
             shown, values, limit = "latent", w, _LATENT_RANGE
-            saturated = float((w.abs() >= 1).float().mean())
+            saturated = int((w.abs() >= 1).count_nonzero()) / size
         else:
             shown, values, limit = "pressure", flipper.pressure(count.parameter), _PRESSURE_RANGE
         return WeightBits(
