@@ -13,6 +13,7 @@ from ._clip import clip_latents_ as clip_latents_
 from ._conv import BinaryConv1d as BinaryConv1d
 from ._conv import BinaryConv2d as BinaryConv2d
 from ._conv import BinaryConv3d as BinaryConv3d
+from ._ede_schedule import EDESchedule as EDESchedule
 from ._estimators import EDE as EDE
 from ._estimators import ESTIMATORS as ESTIMATORS
 from ._estimators import Approx as Approx
