@@ -70,6 +70,42 @@ def test_linear_layers_cost_what_they_cost_by_hand():
     assert costs(only(bnn.BinaryLinear(20, 3), (5, 20))) == (60, 0, 300, 0, 9)  # five times
 
 
+# By hand. 1-D: 8·12·3 = 288 weights at 6 - 2 = 4 places, rows of 2 bytes: 8·3·2 = 48. 3-D, kernel
+# 1x2x3 in two groups: 8·6·6 = 288 weights at 2·3·4 = 24 places, rows of 1 byte: 8·6 = 48; the box
+# filter of 6 cells runs on both groups.
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (bnn.BinaryConv1d(12, 8, 3), (12, 6), (288, 0, 288 * 4, 0, 48)),
+        (bnn.BinaryConv1d(12, 8, 3, scale="learned"), (12, 6), (288, 8, 288 * 4, 0, 48 + 32)),
+        (
+            bnn.BinaryConv3d(12, 8, (1, 2, 3), groups=2, input_scale=True),
+            (12, 2, 4, 6),
+            (288, 0, 288 * 24, 2 * 24 * 6, 48),
+        ),
+        (
+            bnn.BinaryConv1d(12, 8, 3, scale="plane", output_size=4),
+            (12, 6),
+            (288, 8 + 4, 288 * 4, 0, 48 + 48),
+        ),
+        (
+            bnn.BinaryConv1d(12, 8, 3, scale="map", output_size=4),
+            (12, 6),
+            (288, 8 * 4, 288 * 4, 0, 48 + 128),
+        ),
+        (nn.Conv1d(12, 8, 3), (12, 6), (0, 296, 0, 288 * 4, 4 * 296)),
+        (nn.Conv3d(12, 8, (1, 2, 3)), (12, 2, 4, 6), (0, 584, 0, 576 * 24, 4 * 584)),
+        (nn.BatchNorm1d(12), (12, 6), (0, 24, 0, 0, 96)),
+        (nn.BatchNorm3d(12), (12, 2, 4, 6), (0, 24, 0, 0, 96)),
+        (bnn.RSign(12), (12, 6, 6), (0, 12, 0, 0, 48)),
+        (bnn.RPReLU(12), (12, 6, 6), (0, 36, 0, 0, 144)),
+    ],
+    ids=str,
+)
+def test_layers_of_other_dimensions_cost_what_they_cost_by_hand(layer, shape, expected):
+    assert costs(only(layer, shape)) == expected
+
+
 def test_small_birealnet_adds_up():
     """Width 8, blocks (1, 1), on 8x8: by hand, layer after layer."""
     model = bg.models.create("birealnet_small", num_classes=3, width=8, blocks=(1, 1))
