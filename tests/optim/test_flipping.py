@@ -75,11 +75,11 @@ def test_exactly_the_weights_under_a_pressure_above_one_flip(make):
     flips = 0
     for g in gradients((50,), steps=40):
         before = w.detach().clone()
-        run(optimizer, w, [g])
+        run(optimizer, w, [g + 5e-3])
         flipped = w != before
         flips += int(flipped.sum())
         assert torch.equal(flipped, before * optimizer.pressure(w) > 1)
-    assert 20 < flips < 1000
+    assert 20 < flips < 50 * 40
     optimizer.param_groups[0]["threshold"] = 0.0
     assert optimizer.pressure(w) is None
     with pytest.raises(ValueError, match=r"w is none of the parameters of this Bop"):

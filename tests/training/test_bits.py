@@ -17,11 +17,10 @@ from bitgrove.training import (
     Linear,
     Method,
     TrainingConfig,
+    _fit,
     fit,
     read_bits,
 )
-from bitgrove.training import _bits as bits
-from bitgrove.training._fit import _quiet_lightning
 
 
 def conv(dtype=torch.float32, layout=torch.contiguous_format):
@@ -172,7 +171,7 @@ def test_a_run_that_crashed_and_went_on_leaves_the_same_file(
     train, validation, tmp_path, monkeypatch, method, every
 ):
     config = TrainingConfig(epochs=3, batch_size=16, method=method)  # 4 steps in an epoch
-    monkeypatch.setattr(bits, "BitStatistics", functools.partial(BitStatistics, every=every))
+    monkeypatch.setattr(_fit, "BitStatistics", functools.partial(BitStatistics, every=every))
 
     def run(folder, **options):
         fit(
@@ -239,7 +238,7 @@ def test_batches_without_a_step_are_no_updates(tmp_path):
     torch.manual_seed(1)
     batches = [(torch.randn(16, 1, 8, 8), torch.randint(0, 2, (16,))) for _ in range(6)]
     module = Plain()
-    with _quiet_lightning():
+    with _fit._quiet_lightning():
         trainer = pl.Trainer(
             accelerator="cpu", max_epochs=1, accumulate_grad_batches=2, logger=False,
             callbacks=[BitStatistics(tmp_path / "bits.jsonl")], default_root_dir=tmp_path,
