@@ -107,6 +107,19 @@ def test_binary_weights_begin_with_both_signs(key):
             assert 0.3 < (module.weight > 0).float().mean() < 0.7
 
 
+@pytest.mark.parametrize("key", [k for k in SMALL if k != "birealnet_small"])
+def test_twins_begin_with_weights_of_the_same_spread(key):
+    model, twin = make(key)[0], make(key, seed=1, real=True)[0]
+    compared = 0
+    for name, module in model.named_modules():
+        if isinstance(module, bnn.BinaryLayer) and module.weight.numel() > 400:
+            own, other = module.weight.detach(), twin.get_submodule(name).weight.detach()
+            assert 0.8 < own.std() / other.std() < 1.25
+            assert other.mean().abs() < 0.2 * other.std()
+            compared += 1
+    assert compared
+
+
 @pytest.mark.parametrize("key", SMALL)
 def test_same_seed_gives_the_same_weights(key):
     first, second = (make(key, seed=3)[0].state_dict() for _ in range(2))
