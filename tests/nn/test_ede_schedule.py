@@ -64,3 +64,21 @@ def test_a_resumed_schedule_goes_on_where_it_was():
 def test_what_cannot_be_scheduled_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # dynamo instantiates autograd.Function
+def test_a_compiled_model_follows_the_schedule():
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    model = bnn.BinaryLinear(4, 2, weight_estimator="ede")
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    schedule = bnn.EDESchedule(model, 12)
+    x, gradients = torch.randn(3, 4), []
+    for _ in range(12):  # more than dynamo would compile anew
+        for run in (model, compiled):
+            model.zero_grad()
+            run(x).sum().backward()
+            gradients.append(model.weight.grad)
+        torch.testing.assert_close(gradients[-2], gradients[-1])
+        schedule.step()
+    assert not torch.allclose(gradients[0], gradients[-1])

@@ -8,6 +8,10 @@ require("torch", extra="train", needed_for="bitgrove.nn")
 from ._activations import LeakyClip as LeakyClip
 from ._activations import RPReLU as RPReLU
 from ._activations import RSign as RSign
+from ._binarize import binarize_model as binarize_model
+from ._binarize_report import BinarizationChange as BinarizationChange
+from ._binarize_report import BinarizationReport as BinarizationReport
+from ._binarize_report import binarization_report as binarization_report
 from ._blocks import BiRealBlock as BiRealBlock
 from ._clip import clip_latents_ as clip_latents_
 from ._conv import BinaryConv1d as BinaryConv1d

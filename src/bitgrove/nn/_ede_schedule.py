@@ -20,9 +20,8 @@ class EDESchedule:
     :meth:`step`; after ``steps`` of them it stays at ``last``. An estimator's ``k`` stays as it
     was given, which for ``None`` is ``max(1/t, 1)``.
 
-    Source: Qin et al., IR-Net, CVPR 2020, which steps once per epoch. That is also the choice for
-    a compiled model, because ``t`` is a constant of the compiled graph and a new value compiles it
-    anew.
+    Source: Qin et al., IR-Net, CVPR 2020, which steps once per epoch. A compiled model may be
+    stepped as well: ``torch.compile`` makes ``t`` an input of the graph when it first changes.
 
     Args:
         model: its layers are looked through at every step; those that have an ``EDE`` as
