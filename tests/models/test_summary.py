@@ -1,5 +1,4 @@
 import copy
-from itertools import pairwise
 
 import pytest
 import torch
@@ -71,6 +70,42 @@ def test_linear_layers_cost_what_they_cost_by_hand():
     assert costs(only(bnn.BinaryLinear(20, 3), (5, 20))) == (60, 0, 300, 0, 9)  # five times
 
 
+# By hand. 1-D: 8·12·3 = 288 weights at 6 - 2 = 4 places, rows of 2 bytes: 8·3·2 = 48. 3-D, kernel
+# 1x2x3 in two groups: 8·6·6 = 288 weights at 2·3·4 = 24 places, rows of 1 byte: 8·6 = 48; the box
+# filter of 6 cells runs on both groups.
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (bnn.BinaryConv1d(12, 8, 3), (12, 6), (288, 0, 288 * 4, 0, 48)),
+        (bnn.BinaryConv1d(12, 8, 3, scale="learned"), (12, 6), (288, 8, 288 * 4, 0, 48 + 32)),
+        (
+            bnn.BinaryConv3d(12, 8, (1, 2, 3), groups=2, input_scale=True),
+            (12, 2, 4, 6),
+            (288, 0, 288 * 24, 2 * 24 * 6, 48),
+        ),
+        (
+            bnn.BinaryConv1d(12, 8, 3, scale="plane", output_size=4),
+            (12, 6),
+            (288, 8 + 4, 288 * 4, 0, 48 + 48),
+        ),
+        (
+            bnn.BinaryConv1d(12, 8, 3, scale="map", output_size=4),
+            (12, 6),
+            (288, 8 * 4, 288 * 4, 0, 48 + 128),
+        ),
+        (nn.Conv1d(12, 8, 3), (12, 6), (0, 296, 0, 288 * 4, 4 * 296)),
+        (nn.Conv3d(12, 8, (1, 2, 3)), (12, 2, 4, 6), (0, 584, 0, 576 * 24, 4 * 584)),
+        (nn.BatchNorm1d(12), (12, 6), (0, 24, 0, 0, 96)),
+        (nn.BatchNorm3d(12), (12, 2, 4, 6), (0, 24, 0, 0, 96)),
+        (bnn.RSign(12), (12, 6, 6), (0, 12, 0, 0, 48)),
+        (bnn.RPReLU(12), (12, 6, 6), (0, 36, 0, 0, 144)),
+    ],
+    ids=str,
+)
+def test_layers_of_other_dimensions_cost_what_they_cost_by_hand(layer, shape, expected):
+    assert costs(only(layer, shape)) == expected
+
+
 def test_small_birealnet_adds_up():
     """Width 8, blocks (1, 1), on 8x8: by hand, layer after layer."""
     model = bg.models.create("birealnet_small", num_classes=3, width=8, blocks=(1, 1))
@@ -93,33 +128,51 @@ def test_small_birealnet_adds_up():
     )
 
 
-def test_birealnet18_has_the_published_size_and_work():
-    """33.51 Mbit, 1.676e9 binary and 1.373e8 real operations (without the head) at 224 pixels."""
-    widths = [64, 64, 128, 256, 512]
-    with torch.device("meta"):  # no numbers are needed
-        blocks = [
-            bnn.BiRealBlock(
-                before if i == 0 else after, after, stride=2 if before < after and i == 0 else 1
-            )
-            for before, after in pairwise(widths)
-            for i in range(4)
-        ]
-        model = nn.Sequential(
-            nn.Conv2d(3, 64, 7, 2, 3, bias=False),
-            nn.BatchNorm2d(64),
-            nn.MaxPool2d(3, 2, 1),
-            *blocks,
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(512, 1000),
-        )
-    got = bg.summary(model, (3, 224, 224))
-    assert got.binary_parameters == 10_985_472
-    assert got.real_parameters == 694_440 + 9_600
-    assert round(got.packed_bytes * 8 / 1e6, 2) == 33.51
-    assert round(got.binary_macs / 1e9, 3) == 1.676
-    assert round((got.real_macs - 512_000) / 1e8, 3) == 1.373
-    assert got.float32_bytes * 8 == 11_689_512 * 32
+def test_figures_of_the_papers_follow_from_the_counts():
+    layers = nn.Sequential(bnn.BinaryConv2d(12, 8, 3, scale="channel"), nn.BatchNorm2d(8))
+    got = bg.summary(layers, (12, 6, 6))
+    assert got.memory_bits == 864 + 32 * 16  # without alpha, and without rounding up to bytes
+    assert got.operations == 13824 / 64
+    assert bg.summary(nn.Conv2d(12, 8, 3), (12, 6, 6)).operations == 13824
+
+
+def test_a_part_can_be_left_out():
+    got = bg.summary(bg.models.create("birealnet_small", num_classes=3, width=8), (1, 8, 8))
+    body = got.without("head")
+    assert got.real_macs - body.real_macs == 16 * 3
+    assert got.real_parameters - body.real_parameters == 16 * 3 + 3
+    assert [row.name for row in got.without("stem", "stages").layers] == ["embedding.2", "head"]
+    with pytest.raises(ValueError, match="no layer is called 'hea'"):
+        got.without("hea")
+
+
+def test_groups_keep_the_totals():
+    got = bg.summary(bg.models.create("birealnet_small", width=8), (1, 8, 8))
+    for depth in (1, 2, 3):
+        grouped = got.grouped(depth)
+        assert costs(grouped) == costs(got)
+        assert len(grouped.layers) < len(got.layers)
+    assert got.grouped(5).layers == got.layers
+    assert [row.name for row in got.grouped(1).layers] == ["stem", "stages", "embedding.2", "head"]
+    assert got.grouped(1).layers[1].output_shape == (16, 4, 4)
+    with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
+        got.grouped(0)
+
+
+def test_a_big_network_prints_on_a_page():
+    with torch.device("meta"):
+        got = bg.summary(bg.models.create("birealnet152"), (3, 224, 224))
+    lines = str(got).splitlines()
+    assert len(got.layers) > 300
+    assert 10 < len(lines) <= 66
+    assert all(len(line) <= 110 for line in lines)
+    assert f"{got.binary_macs:,}" in lines[-3]
+    assert f"{got.binary_macs / 64 + got.real_macs:,.0f} operations" in lines[-1]
+    assert lines[-1].endswith("15.6 times fewer than MACs")
+
+
+def test_a_network_without_binary_layers_prints_no_gain():
+    assert "operations" not in str(bg.summary(nn.Linear(2, 2), (2,)))
 
 
 def test_totals_are_the_sums_of_the_rows():

@@ -500,21 +500,3 @@ def test_linear_refuses_a_spatial_scale_and_empty_axes():
 def test_bad_inputs_are_refused_with_what_came(x, error, message):
     with pytest.raises(error, match=message):
         bnn.BinaryConv2d(4, 6, 3)(x)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # dynamo instantiates autograd.Function
-def test_layers_compile_as_one_graph():
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        bnn.BinaryConv2d(2, 4, 3, padding=1, scale="channel", input_scale=True),
-        bnn.BinaryConv2d(4, 4, 3, weight_estimator="magnitude_aware", input_estimator="ede"),
-    )
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    x = torch.randn(1, 2, 6, 6)
-    gradients = []
-    for run in (model, compiled):
-        model.zero_grad()
-        run(x).square().sum().backward()
-        gradients.append([p.grad.clone() for p in model.parameters()])
-    torch.testing.assert_close(*gradients)
-    assert torch.equal(compiled(x), model(x))

@@ -68,6 +68,24 @@ def test_an_average_at_the_threshold_keeps_either_sign(w0):
     assert w.tolist() == [w0] * 3
 
 
+def test_exactly_the_weights_under_a_pressure_above_one_flip(make):
+    w = torch.nn.Parameter(torch.ones(50))
+    optimizer = make([w])
+    assert optimizer.pressure(w) is None
+    flips = 0
+    for g in gradients((50,), steps=40):
+        before = w.detach().clone()
+        run(optimizer, w, [g + 5e-3])
+        flipped = w != before
+        flips += int(flipped.sum())
+        assert torch.equal(flipped, before * optimizer.pressure(w) > 1)
+    assert 20 < flips < 50 * 40
+    optimizer.param_groups[0]["threshold"] = 0.0
+    assert optimizer.pressure(w) is None
+    with pytest.raises(ValueError, match=r"w is none of the parameters of this Bop"):
+        optimizer.pressure(torch.ones(50))
+
+
 @pytest.mark.parametrize(
     ("shape", "layout"),
     [((64, 7, 3, 3), torch.contiguous_format), ((64, 7, 3, 3), torch.channels_last)],

@@ -38,8 +38,7 @@ class QuickNet(nn.Module):
     Raises:
         ValueError: an argument is out of its range.
 
-    The height and width of the pictures must be multiples of ``4 * 2 ** (len(blocks) - 1)``, or of
-    smaller powers of two at the price of a pixel lost.
+    Pictures need ``4 * 2 ** (len(blocks) - 1) - 3`` pixels a side or more, 29 for four stages.
 
     >>> net = QuickNet((1, 1), (1, 2), num_classes=5, width=8).eval()
     >>> x = torch.zeros(2, 3, 16, 16)

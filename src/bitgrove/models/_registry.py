@@ -44,9 +44,28 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
 def create(name: str, **options: object) -> nn.Module:
     """Make a model with fresh weights.
 
+    Every model maps pictures ``(n, in_channels, h, w)`` to logits with its ``forward`` and to
+    ``(n, embedding_dim)`` with its ``embed``, and ``real=True`` makes its real twin.
+
+    ==================================================  ===========================
+    name                                                class, which has the source
+    ==================================================  ===========================
+    ``binarynet``                                       :class:`BinaryNet`
+    ``birealnet18`` ``birealnet34``                     :class:`BiRealNet`
+    ``birealnet50`` ``birealnet152``                    :class:`BiRealBottleneckNet`
+    ``birealnet50_depth``                               :class:`BiRealDepthNet`
+    ``birealnet_small``                                 :class:`BiRealNetSmall`
+    ``nin``                                             :class:`NIN`
+    ``quicknet_small`` ``quicknet`` ``quicknet_large``  :class:`QuickNet`
+    ``reactnet_a``                                      :class:`ReActNet`
+    ``xnor_alexnet`` ``bwn_alexnet``                    :class:`AlexNet`
+    ``xnor_resnet18`` ``bwn_resnet18``                  :class:`ResNet`
+    ``xnornet_cifar10``                                 :class:`XnorNetCifar10`
+    ==================================================  ===========================
+
     Args:
         name: one of :func:`bitgrove.models.list`.
-        options: the model's own arguments; its class documents them.
+        options: the class' own arguments, but for those that the name stands for.
 
     Raises:
         ValueError: no model has this name; the message lists those there are.

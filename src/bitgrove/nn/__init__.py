@@ -8,11 +8,16 @@ require("torch", extra="train", needed_for="bitgrove.nn")
 from ._activations import LeakyClip as LeakyClip
 from ._activations import RPReLU as RPReLU
 from ._activations import RSign as RSign
+from ._binarize import binarize_model as binarize_model
+from ._binarize_report import BinarizationChange as BinarizationChange
+from ._binarize_report import BinarizationReport as BinarizationReport
+from ._binarize_report import binarization_report as binarization_report
 from ._blocks import BiRealBlock as BiRealBlock
 from ._clip import clip_latents_ as clip_latents_
 from ._conv import BinaryConv1d as BinaryConv1d
 from ._conv import BinaryConv2d as BinaryConv2d
 from ._conv import BinaryConv3d as BinaryConv3d
+from ._ede_schedule import EDESchedule as EDESchedule
 from ._estimators import EDE as EDE
 from ._estimators import ESTIMATORS as ESTIMATORS
 from ._estimators import Approx as Approx

@@ -142,7 +142,8 @@ class LeakyClip(nn.Module):
 
 
 def _along_channels(parameter: Tensor, x: Tensor) -> Tensor:
-    return parameter.reshape(-1, *[1] * (x.ndim - 2))
+    # In the dtype of x, so that autocast's activations keep their half precision.
+    return parameter.to(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
 
 
 def _check(x: Tensor, channels: int) -> None:

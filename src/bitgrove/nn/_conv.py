@@ -11,8 +11,11 @@ class BinaryConv2d(BinaryConvNd):
     """A 2-D convolution of the sign of its input with the sign of its weight, without bias.
 
     The input is binarised, padded with ``pad_value`` and convolved; the result is an exact integer
-    in float32 (in float16 up to 2048 and in bfloat16 up to 256 summands), which the scales multiply
-    afterwards. In training, latent weights are best kept in [-1, 1] by
+    in float32, which the scales multiply afterwards. In half precision, and under
+    ``torch.autocast``, the products of +1 and -1 are still exact and are summed in float32, but the
+    sum is rounded to the output's dtype: it is exact with up to 2048 summands in float16 and 256 in
+    bfloat16, a summand per tap and input channel of a group. Scales are rounded to that dtype too.
+    In training, latent weights are best kept in [-1, 1] by
     :func:`bitgrove.nn.clip_latents_` after each step. NaN is not looked for: its sign is -1.
 
     Sources: Hubara et al., Binarized Neural Networks, NeurIPS 2016; Rastegari et al., XNOR-Net,

@@ -99,7 +99,7 @@ class BinaryConvNd(BinaryLayer):
         if scale is not None:
             if scale.ndim == 1:
                 scale = scale.reshape(-1, *[1] * self.dimensions)
-            y = y * scale
+            y = y * scale.to(y.dtype)
         return y * self.input_scale_map(x) if self.input_scale else y
 
     def input_scale_map(self, x: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from ._sign import Estimator
 class BinaryLinear(BinaryLayer):
     """The product of the sign of its input with the sign of its weight, without bias.
 
-    The result is an exact integer in float32, which the scale multiplies afterwards. As in
-    :class:`bitgrove.nn.BinaryConv2d`, whose sources apply, NaN is not looked for.
+    The result is an exact integer in float32, which the scale multiplies afterwards. Sources, half
+    precision and NaN are as in :class:`bitgrove.nn.BinaryConv2d`.
 
     Args:
         in_features: length of the input's last axis.
@@ -59,7 +59,7 @@ class BinaryLinear(BinaryLayer):
         check_input(x, None, -1, self.in_features, f"(..., {self.in_features})")
         y = F.linear(self._signed_input(x), self._signed_weight())
         scale = self._scales()
-        return y if scale is None else y * scale
+        return y if scale is None else y * scale.to(y.dtype)
 
     def extra_repr(self) -> str:
         """The arguments, in their order."""

@@ -8,6 +8,7 @@ require("torch", extra="train", needed_for="bitgrove.optim")
 from ._bop import Bop as Bop
 from ._bop2 import Bop2ndOrder as Bop2ndOrder
 from ._centre import centre_latents_ as centre_latents_
+from ._flipping import FlippingOptimizer as FlippingOptimizer
 from ._groups import latent_groups as latent_groups
 from ._scheduler import HyperparameterScheduler as HyperparameterScheduler
 from ._schedules import constant as constant

@@ -66,6 +66,15 @@ class Bop(FlippingOptimizer):
         }
         super().__init__(params, settings)
 
+    @torch.no_grad()
+    def pressure(self, w: Tensor) -> Tensor | None:
+        """``m / threshold``."""
+        known = self._known(w)
+        if known is None:
+            return None
+        state, group = known
+        return state["momentum"] / group["threshold"]
+
     def _new_state(self, w: Tensor) -> dict[str, Any]:
         return {"momentum": torch.zeros_like(w, dtype=torch.float32)}
 

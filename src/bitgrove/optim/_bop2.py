@@ -72,6 +72,16 @@ class Bop2ndOrder(FlippingOptimizer):
         }
         super().__init__(params, settings)
 
+    @torch.no_grad()
+    def pressure(self, w: Tensor) -> Tensor | None:
+        """``m / (sqrt(v) + 1e-10) / threshold``, corrected if the optimiser is ``unbiased``."""
+        known = self._known(w)
+        if known is None:
+            return None
+        state, group = known
+        root, offset = _units(state, group)
+        return state["momentum"] / state["second_moment"].sqrt().mul_(root).add_(offset)
+
     def _new_state(self, w: Tensor) -> dict[str, Any]:
         return {
             "momentum": torch.zeros_like(w, dtype=torch.float32),
@@ -87,12 +97,17 @@ class Bop2ndOrder(FlippingOptimizer):
         # The averages of the constant 1: how much of m and v is gradients rather than their start.
         state["momentum_weight"] += rate * (1 - state["momentum_weight"])
         state["second_weight"] += second_rate * (1 - state["second_weight"])
-        of_m, of_v = 1.0, 1.0
-        if group["unbiased"]:
-            of_m, of_v = state["momentum_weight"], state["second_weight"]
-        # m w > threshold (sqrt(v) + epsilon): no division, and one array between.
-        factor = group["threshold"] * of_m
+        root, offset = _units(state, group)
         for w_, g, m, v in blocks(w, gradient, state["momentum"], state["second_moment"]):
             m.lerp_(g, rate)
             v.mul_(1 - second_rate).addcmul_(g, g, value=second_rate)
-            flip_(w_, m, v.sqrt().mul_(factor / sqrt(of_v)).add_(factor * _EPSILON))
+            flip_(w_, m, v.sqrt().mul_(root).add_(offset))
+
+
+def _units(state: dict[str, Any], group: dict[str, Any]) -> tuple[float, float]:
+    """What flips a weight: ``m w > root sqrt(v) + offset``, which needs no division."""
+    of_m, of_v = 1.0, 1.0
+    if group["unbiased"]:
+        of_m, of_v = state["momentum_weight"], state["second_weight"]
+    factor = group["threshold"] * of_m
+    return factor / sqrt(of_v), factor * _EPSILON

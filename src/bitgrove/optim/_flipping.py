@@ -74,6 +74,21 @@ class FlippingOptimizer(Optimizer):
         return loss
 
     @abstractmethod
+    def pressure(self, w: Tensor) -> Tensor | None:
+        """The average gradient of a parameter in units of what flips it, at this moment.
+
+        Args:
+            w: one of the optimiser's parameters.
+
+        Returns:
+            float32 of the shape of ``w``: a weight flips where ``w`` times it is above 1. None
+            before the first step, and where the threshold is 0.
+
+        Raises:
+            ValueError: ``w`` is none of the optimiser's parameters.
+        """
+
+    @abstractmethod
     def _new_state(self, w: Tensor) -> dict[str, Any]:
         """What is known of a parameter before its first gradient; tensors in float32."""
 
@@ -82,6 +97,14 @@ class FlippingOptimizer(Optimizer):
         self, w: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         """Move the averages and flip, in place; everything is float32."""
+
+    def _known(self, w: Tensor) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """State and group of a parameter whose pressure is defined."""
+        for group in self.param_groups:
+            if any(w is own for own in group["params"]):
+                known = group["threshold"] > 0 and self.state.get(w)
+                return (self.state[w], group) if known else None
+        raise ValueError(f"w is none of the parameters of this {type(self).__name__}")
 
     def _check_gradients(self) -> None:
         totals: dict[torch.device, list[Tensor]] = {}

@@ -1,4 +1,4 @@
-"""A run as one self-contained page."""
+"""A run, or a study of several methods, as one self-contained page."""
 
 from ._record import Accuracy as Accuracy
 from ._record import Latency as Latency
@@ -7,4 +7,9 @@ from ._record import Query as Query
 from ._record import Record as Record
 from ._record import Size as Size
 from ._record import Teaching as Teaching
+from ._study import Study as Study
+from ._study import StudyArm as StudyArm
+from ._study import StudyHistogram as StudyHistogram
+from ._study import StudyRun as StudyRun
+from ._study_write import write_study as write_study
 from ._write import write as write

@@ -23,7 +23,7 @@ from ._text import plural, shorten, visible
 def render(record: Record) -> str:
     """The page as HTML that needs nothing beside itself."""
     jinja2 = require("jinja2", extra="train", needed_for="the report")
-    return _template(jinja2).render(
+    return template(jinja2, "page.html.j2").render(
         record=record,
         version=__version__,
         counts=_counts(record),
@@ -40,7 +40,8 @@ def render(record: Record) -> str:
 
 
 @cache
-def _template(jinja2: ModuleType) -> Any:
+def template(jinja2: ModuleType, name: str) -> Any:
+    """One of our templates, ready to render."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bitgrove.report", "templates"),
         autoescape=True,  # names of classes and files may be any text
@@ -51,7 +52,7 @@ def _template(jinja2: ModuleType) -> Any:
     )
     environment.filters["short"] = shorten
     environment.filters["px"] = _px
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _px(value: Any) -> str:

@@ -8,6 +8,11 @@ require("lightning", extra="train", needed_for="bitgrove.training")
 
 from ._batch_norm import reestimate_batch_norm as reestimate_batch_norm
 from ._batches import Batches as Batches
+from ._bit_tally import BitRecord as BitRecord
+from ._bit_tally import BitTally as BitTally
+from ._bit_tally import WeightBits as WeightBits
+from ._bits import BitStatistics as BitStatistics
+from ._bits import read_bits as read_bits
 from ._checkpoints import load_weights as load_weights
 from ._config import Precision as Precision
 from ._config import TrainingConfig as TrainingConfig

@@ -1,0 +1,353 @@
+"""Real models made binary: what becomes of each layer, and that the result is the intended net."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bitgrove import nn as bnn
+from bitgrove.optim import split_parameters
+
+
+def convolution(c, d, kernel=3, stride=1, groups=1, bias=False):
+    return nn.Conv2d(c, d, kernel, stride, kernel // 2, groups=groups, bias=bias)
+
+
+def vgg():
+    return nn.Sequential(
+        convolution(3, 8, bias=True), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+        convolution(8, 8, bias=True), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        convolution(8, 16, bias=True), nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(16, 12), nn.ReLU(), nn.Dropout(0.5), nn.Linear(12, 4),
+    )  # fmt: skip
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, c, d, stride=1):
+        super().__init__()
+        self.conv1, self.bn1 = convolution(c, d, stride=stride), nn.BatchNorm2d(d)
+        self.conv2, self.bn2 = convolution(d, d), nn.BatchNorm2d(d)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = None
+        if stride != 1 or c != d:
+            self.downsample = nn.Sequential(convolution(c, d, 1, stride), nn.BatchNorm2d(d))
+
+    def forward(self, x):
+        identity = x
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.downsample is not None:
+            identity = self.downsample(x)
+        out += identity
+        return self.relu(out)
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, c, d):
+        super().__init__()
+        self.conv1, self.bn1 = convolution(c, d, 1), nn.BatchNorm2d(d)
+        self.conv2, self.bn2 = convolution(d, d), nn.BatchNorm2d(d)
+        self.conv3, self.bn3 = convolution(d, 4 * d, 1), nn.BatchNorm2d(4 * d)
+        self.downsample = nn.Sequential(convolution(c, 4 * d, 1), nn.BatchNorm2d(4 * d))
+
+    def forward(self, x):
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn2(self.conv2(out)))
+        return F.relu(self.bn3(self.conv3(out)) + self.downsample(x))
+
+
+def resnet(*blocks, out=8):
+    return nn.Sequential(
+        convolution(3, 4), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+        *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(out, 4),
+    )  # fmt: skip
+
+
+def mobilenet():
+    def separable(c, d):
+        return [
+            convolution(c, c, groups=c), nn.BatchNorm2d(c), nn.ReLU6(),
+            convolution(c, d, 1), nn.BatchNorm2d(d), nn.ReLU6(),
+        ]  # fmt: skip
+
+    return nn.Sequential(
+        convolution(3, 8), nn.BatchNorm2d(8), nn.ReLU6(), *separable(8, 8), *separable(8, 16),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4),
+    )  # fmt: skip
+
+
+def signal():
+    return nn.Sequential(
+        nn.Conv1d(2, 8, 5, padding="same"), nn.BatchNorm1d(8), nn.ReLU(),
+        nn.Conv1d(8, 8, 5, padding="same"), nn.BatchNorm1d(8), nn.ReLU(),
+        nn.Conv1d(8, 8, 4, padding="same"), nn.BatchNorm1d(8), nn.ReLU(),
+        nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, 4),
+    )  # fmt: skip
+
+
+def randomised(model):
+    """Every parameter and running statistic does something."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
+                tensor.data.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def binary(conv, x):
+    """Oracle: a 3x3 or 1x1 convolution of signs with a border of -1."""
+    p = conv.kernel_size[0] // 2
+    x = F.pad(torch.where(x >= 0, 1.0, -1.0), (p, p, p, p), value=-1)
+    return F.conv2d(x, torch.where(conv.weight >= 0, 1.0, -1.0), stride=conv.stride)
+
+
+def report(model):
+    return bnn.binarization_report(model)
+
+
+def test_a_plain_chain_becomes_bi_real():
+    model = randomised(vgg())
+    got = bnn.binarize_model(model)
+    x = torch.randn(2, 3, 8, 8)
+    y = model[1](model[0](x))  # no ReLU: its sign is taken
+    y = model[4](binary(model[3], y)) + y
+    y = F.max_pool2d(y, 2)
+    y = binary(model[7], y)
+    assert isinstance(got.get_submodule("7_norm"), nn.BatchNorm2d)
+    bias = model[7].bias[:, None, None]
+    y = F.relu(y / (1 + 1e-5) ** 0.5 + bias)
+    expected = model[14](F.relu(model[11](y.mean((2, 3)))))
+    torch.testing.assert_close(got(x), expected)
+    assert report(got).names("binary") == ("3", "7")
+    assert report(got).names("real") == ("0", "11", "14")
+    assert report(got).names("activation removed") == ("2", "5")
+    assert report(got).names("batch norm added") == ("7_norm",)
+    assert report(got).names("shortcut added") == ("3",)
+
+
+def test_a_basic_block_gets_one_shortcut_per_convolution():
+    model = randomised(resnet(BasicBlock(4, 4), BasicBlock(4, 8, stride=2)))
+    got = bnn.binarize_model(model)
+    x = torch.randn(2, 3, 16, 16)
+    y = F.max_pool2d(model[1](model[0](x)), 2)
+    for block in (model[4], model[5]):
+        shortcut = y if block.downsample is None else block.downsample(y)
+        y = block.bn1(binary(block.conv1, y)) + shortcut
+        y = block.bn2(binary(block.conv2, y)) + y
+    expected = model[8](F.relu(y).mean((2, 3)))
+    torch.testing.assert_close(got(x), expected)
+    table = report(got)
+    assert table.names("binary") == ("4.conv1", "4.conv2", "5.conv1", "5.conv2")
+    assert table.names("real") == ("0", "5.downsample.0", "8")
+    assert table.names("shortcut moved") == ("5.conv1", "4.conv1")
+    assert "5.relu" in table.names("activation removed")  # inside the block; its end stays
+    assert "5.downsample.0  real" in str(table)
+
+
+def test_a_bottleneck_keeps_its_shortcut_and_gets_one_where_the_shape_stays():
+    model = randomised(resnet(Bottleneck(4, 4), out=16))
+    got = bnn.binarize_model(model)
+    x = torch.randn(2, 3, 8, 8)
+    trunk, block = F.max_pool2d(model[1](model[0](x)), 2), model[4]
+    y = block.bn1(binary(block.conv1, trunk)) + trunk
+    y = block.bn2(binary(block.conv2, y)) + y
+    y = block.bn3(binary(block.conv3, y)) + block.downsample(trunk)
+    torch.testing.assert_close(got(x), model[7](F.relu(y).mean((2, 3))))
+    assert report(got).names("real") == ("0", "4.downsample.0", "7")
+
+
+def test_depthwise_convolutions_stay_real_and_keep_the_activation_before_them():
+    got = bnn.binarize_model(mobilenet())
+    assert report(got).names("binary") == ("6", "12")
+    assert report(got).names("activation removed") == ("5", "11")
+    assert {c.detail for c in report(got).changes if c.name in ("3", "9")} == {"depthwise"}
+    assert isinstance(got.get_submodule("8"), nn.ReLU6)
+    both = bnn.binarize_model(mobilenet(), depthwise=True)
+    assert report(both).names("binary") == ("3", "6", "9", "12")
+    assert both.get_submodule("3").groups == 8
+    assert both(torch.randn(2, 3, 8, 8)).shape == (2, 4)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+def test_signals_get_1d_layers_and_an_uneven_border_stays_real():
+    got = bnn.binarize_model(signal())
+    layer = got.get_submodule("3")
+    assert isinstance(layer, bnn.BinaryConv1d)
+    assert layer.padding == (2,)
+    assert report(got).names("binary") == ("3",)
+    assert "6       real                its padding has no binary form" in str(report(got))
+    assert got(torch.randn(2, 2, 9)).shape == (2, 4)
+
+
+def test_volumes_get_3d_layers():
+    model = nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.Conv3d(4, 4, 3, padding=1))
+    got = bnn.binarize_model(model, keep_ends=False)
+    assert isinstance(got.get_submodule("2"), bnn.BinaryConv3d)
+    assert isinstance(got.get_submodule("2_norm"), nn.BatchNorm3d)
+    assert report(got).names("binary") == ("0", "2")
+    assert got(torch.randn(2, 1, 5, 5, 5)).shape == (2, 4, 3, 3, 3)
+
+
+def test_linear_layers_are_binary_when_asked_for():
+    got = bnn.binarize_model(vgg(), linear=True)
+    assert isinstance(got.get_submodule("11"), bnn.BinaryLinear)
+    assert isinstance(got.get_submodule("11_norm"), nn.BatchNorm1d)
+    # The ReLU before it is seen through pooling and flattening.
+    assert report(got).names("activation removed") == ("2", "5", "8")
+    assert got(torch.randn(2, 3, 8, 8)).shape == (2, 4)
+
+
+def test_without_shortcuts_those_there_stay_as_they_are():
+    model = randomised(resnet(BasicBlock(4, 4), out=4))
+    got = bnn.binarize_model(model, shortcut=False)
+    x = torch.randn(2, 3, 8, 8)
+    y, block = F.max_pool2d(model[1](model[0](x)), 2), model[4]
+    y = block.bn2(binary(block.conv2, block.bn1(binary(block.conv1, y)))) + y
+    torch.testing.assert_close(got(x), model[7](F.relu(y).mean((2, 3))))
+    assert not report(got).names("shortcut added")
+
+
+@pytest.mark.parametrize(
+    ("skip", "left"),
+    [
+        ("4", ("5.conv1", "5.conv2")),
+        (["4.conv*", "5.conv2"], ("5.conv1",)),
+        (
+            lambda name, module: getattr(module, "stride", 0) == (2, 2),
+            ("4.conv1", "4.conv2", "5.conv2"),
+        ),
+    ],
+    ids=["container", "patterns", "function"],
+)
+def test_skipped_layers_stay_real(skip, left):
+    model = resnet(BasicBlock(4, 4), BasicBlock(4, 8, stride=2))
+    got = bnn.binarize_model(model, skip)
+    assert report(got).names("binary") == left
+    for name, module in got.named_modules():
+        assert isinstance(module, bnn.BinaryLayer) == (name in left)
+    assert got(torch.randn(2, 3, 16, 16)).shape == (2, 4)
+
+
+def test_options_reach_the_layers_and_weights_are_copied():
+    model = vgg()
+    before = copy.deepcopy(model.state_dict())
+    got = bnn.binarize_model(
+        model,
+        input_estimator=bnn.Clipped(clip=1.3),
+        weight_estimator="magnitude_aware",
+        pad_value=1,
+        scale="learned",
+    )
+    layer = got.get_submodule("3")
+    assert isinstance(layer, bnn.BinaryConv2d)
+    assert layer.input_estimator == bnn.Clipped(clip=1.3)
+    assert layer.weight_estimator == bnn.MagnitudeAware()
+    assert (layer.pad_value, layer.scale) == (1, "learned")
+    assert torch.equal(layer.weight, model[3].weight)
+    layer.weight.data.zero_()
+    for name, tensor in model.state_dict().items():  # the original is left alone
+        assert torch.equal(tensor, before[name])
+    binary_parameters, real = split_parameters(got)
+    assert [p.shape for p in binary_parameters] == [(8, 8, 3, 3), (16, 8, 3, 3)]
+    assert len(binary_parameters) + len(real) == len(list(got.parameters()))
+
+
+def test_the_signs_before_binary_layers_have_both_values():
+    torch.manual_seed(0)
+    for make in (vgg, mobilenet, lambda: resnet(BasicBlock(4, 4), BasicBlock(4, 8, stride=2))):
+        got = bnn.binarize_model(make())
+        inputs = []
+        for module in got.modules():
+            if isinstance(module, bnn.BinaryLayer):
+                module.register_forward_pre_hook(lambda _, args, seen=inputs: seen.append(args[0]))
+        got(torch.randn(8, 3, 16, 16))
+        assert inputs
+        assert all(0.2 < (x >= 0).float().mean() < 0.95 for x in inputs)
+
+
+@pytest.mark.parametrize("make", [vgg, lambda: resnet(BasicBlock(4, 8, stride=2)), mobilenet])
+def test_a_binarised_model_learns_and_its_state_survives(make):
+    torch.manual_seed(0)
+    got = bnn.binarize_model(make())
+    labels = torch.arange(32) % 4
+    x = torch.randn(32, 3, 8, 8) / 2
+    x[torch.arange(32), labels % 3] += (labels >= 2).float()[:, None, None] * 2 - 1
+    optimizer = torch.optim.Adam(got.parameters(), 0.01)
+    latent = [p.detach().clone() for p in split_parameters(got)[0]]
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(got(x), labels)
+        loss.backward()
+        optimizer.step()
+        bnn.clip_latents_(got)
+        losses.append(loss.item())
+    assert sum(losses[-5:]) / 5 < 0.7 * losses[0]
+    moved = zip(latent, split_parameters(got)[0], strict=True)
+    assert all(((a >= 0) != (b >= 0)).any() for a, b in moved)
+    got.eval()
+    expected = got(x)
+    fresh = bnn.binarize_model(make()).eval()
+    fresh.load_state_dict(got.state_dict())
+    twins = [fresh, copy.deepcopy(got), pickle.loads(pickle.dumps(got))]
+    for twin in twins:
+        assert torch.equal(twin(x), expected)
+        assert report(twin) == report(got)
+
+
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = vgg()
+
+    def forward(self, x):
+        return self.net(x) if x.sum() > 0 else x
+
+
+class FunctionalDropout(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = vgg()
+
+    def forward(self, x):
+        return F.dropout(self.net(x), 0.5, self.training)
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = convolution(3, 8), convolution(8, 8), convolution(8, 8)
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.a.weight.sum() + self.c(self.b(self.b(x)))
+
+
+def test_a_layer_that_is_called_twice_stays_real():
+    got = bnn.binarize_model(Twice(), keep_ends=False)
+    assert report(got).names("real") == ("b",)
+    assert report(got).names("binary") == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: bnn.binarize_model(Branching()), "cannot trace .*TraceError.*one by one"),
+        (lambda: bnn.binarize_model(FunctionalDropout()), "use the module nn.Dropout"),
+        (lambda: bnn.binarize_model(vgg(), "layer9"), "skip 'layer9' fits no module"),
+        (lambda: bnn.binarize_model(vgg(), scale="map"), "scale 'map' needs output sizes"),
+        (lambda: bnn.binarize_model(vgg(), ["3", "7"]), "nothing is left to be binary"),
+        (lambda: bnn.binarize_model(vgg(), pad_value=2), "pad_value must be -1, 0"),
+        (lambda: bnn.binarize_model(vgg(), input_estimator="x"), "input_estimator 'x' is unknown"),
+        (lambda: bnn.binarization_report(vgg()), "what binarize_model returned"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_reason(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
