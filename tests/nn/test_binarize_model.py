@@ -203,6 +203,106 @@ def test_linear_layers_are_binary_when_asked_for():
     assert got(torch.randn(2, 3, 8, 8)).shape == (2, 4)
 
 
+def test_a_convolution_that_halves_the_picture_gets_no_shortcut():
+    model = nn.Sequential(convolution(4, 4, stride=2), nn.BatchNorm2d(4))
+    assert not report(bnn.binarize_model(model, keep_ends=False)).names("shortcut added")
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_real_twin_of_bi_real_becomes_bi_real(stride):
+    class Blocks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = twin(4, 4, 1)
+            self.second = twin(4, 8, stride)
+
+        def forward(self, x):
+            for net, bn, shortcut in (self.first, self.second):
+                x = bn(net(x)) + shortcut(x)
+            return x
+
+    def twin(c, d, stride):
+        down = nn.Identity()
+        if c != d:
+            pool = [nn.AvgPool2d(stride)] if stride > 1 else []
+            down = nn.Sequential(*pool, convolution(c, d, 1), nn.BatchNorm2d(d))
+        return nn.ModuleList([convolution(c, d, 3, stride), nn.BatchNorm2d(d), down])
+
+    model = randomised(Blocks())
+    got = bnn.binarize_model(model, keep_ends=False)
+    y = x = torch.randn(2, 4, 8, 8)
+    for conv, bn, shortcut in (model.first, model.second):
+        y = bn(binary(conv, y)) + shortcut(y)
+    torch.testing.assert_close(got(x), y)
+    assert report(got).names("binary") == ("first.0", "second.0")
+    assert "shortcut added" not in str(report(got))
+
+
+def test_branches_side_by_side_are_both_binary():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.a, self.b = (
+                convolution(3, 4),
+                convolution(4, 8, 1),
+                convolution(4, 8, 1),
+            )
+
+        def forward(self, x):
+            x = self.stem(x)
+            return self.a(x) + self.b(x)
+
+    assert report(bnn.binarize_model(Beside(), "stem", keep_ends=False)).names("binary") == (
+        "a",
+        "b",
+    )
+
+
+def test_a_relu_stays_where_the_sum_behind_it_has_both_signs():
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.conv = convolution(3, 4), convolution(4, 4)
+            self.relu = nn.ReLU()
+
+        def forward(self, x):
+            x = self.stem(x)
+            return self.conv(self.relu(x) + x)
+
+    got = bnn.binarize_model(Mixed(), "stem", keep_ends=False)
+    assert report(got).names("binary") == ("conv",)
+    assert not report(got).names("activation removed")
+
+
+def test_a_shortcut_is_not_moved_past_a_value_that_others_read():
+    class Tapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (convolution(4, 4) for _ in range(3))
+            self.bn_a, self.bn_b, self.bn_c = (nn.BatchNorm2d(4) for _ in range(3))
+
+        def forward(self, x):
+            y = self.bn_a(self.a(x))
+            return self.bn_b(self.b(y)) + x, self.bn_c(self.c(y))
+
+    model = randomised(Tapped())
+    got = bnn.binarize_model(model, keep_ends=False)
+    x = torch.randn(2, 4, 5, 5)
+    y = model.bn_a(binary(model.a, x)) + x
+    first = model.bn_b(binary(model.b, y)) + x
+    second = model.bn_c(binary(model.c, y)) + y
+    torch.testing.assert_close(got(x), (first, second))
+    assert not report(got).names("shortcut moved")
+
+
+def test_the_report_tells_what_became_of_a_bias():
+    notes = {c.name: c.detail for c in report(bnn.binarize_model(vgg())).changes}
+    table = str(report(bnn.binarize_model(vgg())))
+    assert "3       binary              was Conv2d; its bias is dropped" in table
+    assert "7       binary              was Conv2d; its bias went to its batch norm" in table
+    assert notes["7_norm"] == "none followed 7"
+
+
 def test_without_shortcuts_those_there_stay_as_they_are():
     model = randomised(resnet(BasicBlock(4, 4), out=4))
     got = bnn.binarize_model(model, shortcut=False)

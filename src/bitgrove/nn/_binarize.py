@@ -113,9 +113,9 @@ def binarize_model(
         if name in kept:
             changes.note(name, "real", kept[name])
         else:
+            bias = _fate_of_bias(surgeon, node, module)
             traced.set_submodule(name, _binary_twin(module, options, pad_value))
-            dropped = "" if module.bias is None else "; its bias is dropped"
-            changes.note(name, "binary", f"was {type(module).__name__}{dropped}")
+            changes.note(name, "binary", f"was {type(module).__name__}{bias}")
             _give_norm(surgeon, node, module, changes)
     if not changes.of("binary"):
         raise ValueError(f"nothing is left to be binary; all stays real:\n{changes.report()}")
@@ -215,14 +215,20 @@ def _skipped(skip: Skip, model: nn.Module, modules: dict[str, Any]) -> list[str]
 def _is_shortcut(surgeon: Surgeon, node: fx.Node, module: Any) -> bool:
     """Whether a 1x1 convolution runs past another layer that reads the same value, to be added."""
     addition = surgeon.addition(surgeon.norm_after(node) or node)
-    if addition is None or any(size != 1 for size in module.kernel_size):
+    if addition is None or not _is_point(module):
         return False
+    origin = surgeon.before_pooling(node.all_input_nodes[0])
     for summand in surgeon.summands(addition):
         other = surgeon.producer(summand, _REAL)
         if other is not None and other is not node:
-            source, theirs = node.all_input_nodes[0], other.all_input_nodes[0]
-            return theirs is not source and surgeon.depends(theirs, source)
+            theirs = other.all_input_nodes[0]
+            beside = theirs is origin and _is_point(surgeon.module(other))
+            return surgeon.depends(theirs, origin) and not beside
     return False
+
+
+def _is_point(module: Any) -> bool:
+    return all(size == 1 for size in getattr(module, "kernel_size", (1,)))
 
 
 def _padding(module: Any) -> tuple[int, ...] | None:
@@ -249,6 +255,13 @@ def _binary_twin(module: Any, options: dict[str, Any], pad_value: float) -> Bina
         twin.weight.copy_(weight)
     twin.weight.requires_grad_(weight.requires_grad)
     return twin.train(bool(module.training))
+
+
+def _fate_of_bias(surgeon: Surgeon, node: fx.Node, module: Any) -> str:
+    if module.bias is None:
+        return ""
+    normed = surgeon.norm_after(node) is not None
+    return "; its bias is dropped" if normed else "; its bias went to its batch norm"
 
 
 def _give_norm(surgeon: Surgeon, node: fx.Node, module: Any, changes: _Changes) -> None:
@@ -287,10 +300,9 @@ def _give_shortcut(surgeon: Surgeon, node: fx.Node, changes: _Changes) -> None:
             reader.replace_input_with(normed, new)
         changes.note(name, "shortcut added", "around the layer and its batch norm")
         return
-    (other,) = (value for value in surgeon.summands(addition) if value is not normed)
     before = surgeon.producer(x, (BinaryLayer, *_REAL))
-    if other is x or before is None or len(x.users) > 1 or surgeon.depends(other, node):
-        return  # it has its own, or one whose meaning is not known
+    if before is None or len(x.users) > 1:
+        return  # the shortcut is its own, or comes from where it cannot be moved further up
     surgeon.move_shortcut_before(node, addition)
     changes.note(name, "shortcut added", "around the layer and its batch norm")
     changes.note(str(before.target), "shortcut moved", f"it ended after {name}")

@@ -71,6 +71,12 @@ class Surgeon:
         found = [self.rectifiers(node) for node in inputs]
         return list(dict.fromkeys(chain.from_iterable(found))) if all(found) else []
 
+    def before_pooling(self, value: fx.Node) -> fx.Node:
+        """What ``value`` was before it was pooled, if it was."""
+        while isinstance(self.module(value), _MONOTONE):
+            value = value.all_input_nodes[0]
+        return value
+
     def remove(self, node: fx.Node) -> None:
         """Let the input of ``node`` take its place."""
         node.replace_all_uses_with(node.all_input_nodes[0])

@@ -1,8 +1,24 @@
 """One command for each table: ``bitgrove reproduce NAME``."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+from . import (
+    binary_methods,
+    bireal_net,
+    bnn,
+    bop,
+    bop_second_order,
+    distillation,
+    xnor_net,
+)
+from ._study import study as _study
 from .digits import run as _digits
 
-RECIPES: dict[str, Callable[..., object]] = {"digits": _digits}
-"""Recipes by name; each takes the folder of the run, ``seed``, ``resume``, ``overwrite``."""
+_STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, binary_methods)
+
+RECIPES: dict[str, Callable[..., object]] = {
+    "digits": _digits,
+    **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
+}
+"""Recipes by name; each takes the folder of the run and, as keywords, the options it has."""

@@ -19,6 +19,7 @@ from torch import nn
 from ..data import ImageData
 from ..runtime import Preprocessing
 from ._batches import Batches
+from ._bits import BitStatistics
 from ._checkpoints import (
     Checkpoints,
     check_fingerprint,
@@ -183,11 +184,7 @@ def _run(
     stop = StopOnRequest()
     steps = -(-len(train) // config.batch_size)
     display = Display(progress, epochs, steps, checkpoints)
-    statistics = []
-    if bits:
-        from ._bits import BitStatistics
-
-        statistics = [BitStatistics(checkpoints.folder.parent / "bits.jsonl")]
+    statistics = [BitStatistics(checkpoints.folder.parent / "bits.jsonl")] if bits else []
     trainer = pl.Trainer(
         accelerator=accelerator,
         devices=1,

@@ -1,0 +1,68 @@
+"""How far a study is scaled down for a number of minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ..data import ImageData
+from ..training import seconds_per_image
+from ._arms import Arm, Plan, StudyOptions
+
+_OVERHEAD = 1.25
+"""Validation, checkpoints and start-up on top of the training steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Size of a study."""
+
+    width: int
+    epochs: int | None
+    """Of every arm; None for each arm's own at paper scale."""
+
+    def epochs_of(self, arm: Arm) -> int:
+        """Epochs of one arm, never fewer than it has stages."""
+        return max(self.epochs or arm.epochs, len(arm.stages))
+
+
+def scale_to_budget(plan: Plan, train: ImageData, minutes: float, options: StudyOptions) -> Scale:
+    """The widest network of the plan that is trained long enough in the time, and how long.
+
+    Every arm is trained for the same number of epochs. Its time is that of a few steps, measured
+    here, so another machine may choose another scale: repeat a run by its width and epochs.
+
+    Raises:
+        ValueError: not even one epoch of the narrowest network fits; the message says what would.
+    """
+    seconds = 0.0
+    for width in plan.widths:
+        seconds = sum(_epoch_seconds(arm, train, width, options) for arm in plan.arms)
+        seconds *= len(options.seeds)
+        epochs = int(60 * minutes / seconds)
+        if epochs >= plan.least_epochs or (width == plan.widths[-1] and epochs >= 1):
+            return Scale(width, min(epochs, min(arm.epochs for arm in plan.arms)))
+    raise ValueError(
+        f"a budget of {minutes:g} minutes does not allow one epoch of every arm and seed; give at "
+        f"least {seconds / 60 + 0.5:.0f}, or fewer seeds or arms"
+    )
+
+
+def _epoch_seconds(arm: Arm, train: ImageData, width: int, options: StudyOptions) -> float:
+    total = 0.0
+    before = None
+    for stage in arm.stages:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = stage.create(width)
+        each = seconds_per_image(
+            model,
+            train,
+            options.apply(stage.config),
+            teacher=before if stage.teach else None,
+            threads=options.threads,
+        )
+        total += stage.share * each * len(train) * _OVERHEAD
+        before = model.eval()
+    return total

@@ -1,0 +1,3 @@
+"""The binary methods side by side."""
+
+from .recipe import PLAN as PLAN
