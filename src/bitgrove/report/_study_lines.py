@@ -15,7 +15,7 @@ Point = tuple[float, float]
 Series = dict[int, float]
 """Epoch to value."""
 
-STYLES = 8
+STYLES = 10
 """Colours with their dashes, in the style sheet; later methods begin again."""
 
 _LABEL_GAP = 16
@@ -38,7 +38,7 @@ class Frame:
         return self.left, self.top, self.width - self.right, self.height - self.bottom
 
 
-WIDE = Frame(width=900, height=400, left=56, right=196, top=14, bottom=42)
+WIDE = Frame(width=900, height=400, left=56, right=206, top=14, bottom=42)
 SMALL = Frame(width=430, height=250, left=52, right=104, top=34, bottom=42)
 
 
@@ -257,7 +257,7 @@ def _chart(
     heights = iter(spread([end[1] for _, end in named], top, bottom))
     lines = tuple(
         StudyLine(
-            name=shorten(name, 26 if frame is WIDE else 13),
+            name=shorten(name, 20 if frame is WIDE else 13),
             title=name,
             style=style,
             pieces=tuple(_points(run) for run in runs if len(run) > 1),
