@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../dispatch/table.hpp"
+#include "../graph/parallel.hpp"
 #include "module.hpp"
 
 namespace bitgrove::bindings {
@@ -39,6 +40,44 @@ void gemm(In<float, 2> a, In<float, 2> b, Out<float, 2> out) {
     active().gemm(a.data(), b.data(), nullptr, a.shape(0), b.shape(1), a.shape(1), out.data());
 }
 
+// Blocks large enough that a thread is started for no less than a few hundred microseconds of work.
+template <typename Work>
+void in_blocks(std::size_t n, std::size_t threads, Work work) {
+    constexpr std::size_t block = std::size_t{1} << 19;
+    nb::gil_scoped_release nogil;
+    graph::parallel_blocks(
+        n, block, threads, "", {},
+        [&](std::size_t begin, std::size_t end, auto) { work(begin, end - begin); });
+}
+
+void signs(In<float, 1> x, Out<float, 1> out, std::size_t threads) {
+    require(out.size() == x.size(), "[signs] out must have the shape of x");
+    const SignKernels& kernels = active().sign;
+    in_blocks(x.size(), threads, [&](std::size_t at, std::size_t n) {
+        kernels.signs(x.data() + at, n, out.data() + at);
+    });
+}
+
+void clipped_gradient(In<float, 1> gradient, In<float, 1> x, float clip, Out<float, 1> out,
+                      std::size_t threads) {
+    require(gradient.size() == x.size() && out.size() == x.size(),
+            "[clipped_gradient] gradient and out must have the shape of x");
+    const SignKernels& kernels = active().sign;
+    in_blocks(x.size(), threads, [&](std::size_t at, std::size_t n) {
+        kernels.clipped(gradient.data() + at, x.data() + at, clip, n, out.data() + at);
+    });
+}
+
+void approx_gradient(In<float, 1> gradient, In<float, 1> x, Out<float, 1> out,
+                     std::size_t threads) {
+    require(gradient.size() == x.size() && out.size() == x.size(),
+            "[approx_gradient] gradient and out must have the shape of x");
+    const SignKernels& kernels = active().sign;
+    in_blocks(x.size(), threads, [&](std::size_t at, std::size_t n) {
+        kernels.approx(gradient.data() + at, x.data() + at, n, out.data() + at);
+    });
+}
+
 }  // namespace
 
 void bind_kernels(nb::module_& m) {
@@ -52,6 +91,11 @@ void bind_kernels(nb::module_& m) {
     m.def("pack_signs", &pack_signs, "x"_a.noconvert(), "out"_a.noconvert());
     m.def("hamming", &hamming, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
     m.def("gemm", &gemm, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
+    m.def("signs", &signs, "x"_a.noconvert(), "out"_a.noconvert(), "threads"_a);
+    m.def("clipped_gradient", &clipped_gradient, "gradient"_a.noconvert(), "x"_a.noconvert(),
+          "clip"_a, "out"_a.noconvert(), "threads"_a);
+    m.def("approx_gradient", &approx_gradient, "gradient"_a.noconvert(), "x"_a.noconvert(),
+          "out"_a.noconvert(), "threads"_a);
 }
 
 }  // namespace bitgrove::bindings

@@ -16,21 +16,24 @@ std::vector<Kernels> detect() {
                     .pack_signs = pack_signs::scalar,
                     .hamming = hamming::scalar,
                     .gemm = gemm::scalar,
-                    .distance = distance::scalar});
+                    .distance = distance::scalar,
+                    .sign = sign::scalar});
 #if defined(__x86_64__)
     if (cpu_has_avx2()) {
         rows.push_back({.name = "avx2",
                         .pack_signs = pack_signs::avx2,
                         .hamming = hamming::avx2,
                         .gemm = gemm::avx2,
-                        .distance = distance::avx2});
+                        .distance = distance::avx2,
+                        .sign = sign::avx2});
     }
     if (cpu_has_avx512()) {
         rows.push_back({.name = "avx512",
                         .pack_signs = pack_signs::avx512,
                         .hamming = hamming::avx512,
                         .gemm = gemm::avx512,
-                        .distance = distance::avx512});
+                        .distance = distance::avx512,
+                        .sign = sign::avx512});
     }
 #endif
     return rows;

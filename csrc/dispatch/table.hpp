@@ -7,6 +7,7 @@
 #include "bitgrove/gemm.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/pack_signs.hpp"
+#include "bitgrove/sign.hpp"
 
 namespace bitgrove {
 
@@ -16,6 +17,7 @@ struct Kernels {
     HammingFn hamming;
     GemmFn gemm;
     DistanceKernels distance;
+    SignKernels sign;
 };
 
 // The levels that this CPU can run, slowest first; front() is always "scalar".

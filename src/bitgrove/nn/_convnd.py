@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from ._layer import BinaryLayer, check_input
+from ._recompute import Convolution, convolve_signs, recomputes
 from ._scale import SIZED, Scale
 from ._sign import Estimator
 
@@ -122,15 +123,23 @@ class BinaryConvNd(BinaryLayer):
 
     def _convolve(self, x: Tensor) -> Tensor:
         weight = self._signed_weight()
-        x = self._signed_input(x)
         if self.pad_value == 0 or not any(self.padding):
-            return self._convolution(x, weight, self.padding)
+            return self._convolve_signs(x, weight)
         if self._input_estimator is None or self._weight_estimator is None:
-            return self._convolution(self._padded(x), weight, (0,) * self.dimensions)
+            x = self._padded(self._signed_input(x))
+            return self._convolution(x, weight, (0,) * self.dimensions)
         # The sums are integers, so the border may be added afterwards without changing a bit: it
         # is the same for all images and, but for the weight, for all channels. A padded copy of the
         # signs would cost a tenth of the step.
-        return self._convolution(x, weight, self.padding).add_(self._border(x, weight))
+        return self._convolve_signs(x, weight).add_(self._border(x, weight))
+
+    def _convolve_signs(self, x: Tensor, weight: Tensor) -> Tensor:
+        estimator = self._input_estimator
+        if not recomputes(x, weight, estimator):
+            return self._convolution(self._signed_input(x), weight, self.padding)
+        convolution = Convolution(self.stride, self.padding, self.dilation, self.groups)
+        estimators = cast(Estimator, estimator), self._weight_estimator
+        return convolve_signs(x, weight, self.weight, estimators, convolution)
 
     def _border(self, x: Tensor, weight: Tensor) -> Tensor:
         """What a padding of ``pad_value`` contributes, ``(1, out_channels, *output size)``."""

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from ._kernels import approx_gradient, approx_gradient_, fast
 from ._sign import Estimator
 
 
@@ -60,6 +61,10 @@ class Clipped(Estimator):
         """Cut outside the clip, in one pass."""
         return _cut(gradient, x, self.clip)
 
+    def pull_back_(self, gradient: Tensor, x: Tensor | None) -> Tensor:
+        """The same, written over the gradient."""
+        return _cut_(gradient, x, self.clip)
+
 
 @dataclass(frozen=True)
 class Stochastic(Estimator):
@@ -94,6 +99,10 @@ class Stochastic(Estimator):
         """Cut outside [-1, 1], in one pass."""
         return _cut(gradient, x, 1.0)
 
+    def pull_back_(self, gradient: Tensor, x: Tensor | None) -> Tensor:
+        """The same, written over the gradient."""
+        return _cut_(gradient, x, 1.0)
+
 
 @dataclass(frozen=True)
 class Approx(Estimator):
@@ -110,9 +119,17 @@ class Approx(Estimator):
 
     def pull_back(self, gradient: Tensor, x: Tensor | None) -> Tensor:
         """Times the tent, in one new tensor."""
+        if fast(gradient, cast(Tensor, x)):
+            return approx_gradient(gradient, cast(Tensor, x))
         tent = cast(Tensor, x).abs()
         torch.sub(torch.tensor(2.0), tent, alpha=2, out=tent)
         return tent.clamp_(min=0).mul_(gradient)
+
+    def pull_back_(self, gradient: Tensor, x: Tensor | None) -> Tensor:
+        """Times the tent, written over the gradient."""
+        if fast(gradient, cast(Tensor, x)):
+            return approx_gradient_(gradient, cast(Tensor, x))
+        return self.pull_back(gradient, x)
 
 
 @dataclass(frozen=True)
@@ -198,6 +215,10 @@ class MagnitudeAware(Estimator):
         """Cut outside the clip, in one pass."""
         return _cut(gradient, x, self.clip)
 
+    def pull_back_(self, gradient: Tensor, x: Tensor | None) -> Tensor:
+        """The same, written over the gradient."""
+        return _cut_(gradient, x, self.clip)
+
     def magnitude(self, weight: Tensor) -> Tensor:
         """``a`` for every first index of ``weight``, shape ``(out,)``, detached."""
         return weight.detach().abs().flatten(1).mean(1)
@@ -256,11 +277,23 @@ def _sech_squared(z: Tensor) -> Tensor:
 
 def _cut(gradient: Tensor, x: Tensor | None, clip: float) -> Tensor:
     """``gradient`` where ``|x| <= clip``, else 0."""
+    edge = _beyond(clip, gradient)
+    return torch.ops.aten.hardtanh_backward(gradient, x, -edge, edge)
+
+
+def _cut_(gradient: Tensor, x: Tensor | None, clip: float) -> Tensor:
+    """The same, written over ``gradient``."""
+    edge = _beyond(clip, gradient)
+    return torch.ops.aten.hardtanh_backward.grad_input(
+        gradient, x, -edge, edge, grad_input=gradient
+    )
+
+
+def _beyond(clip: float, gradient: Tensor) -> float:
     # The backward pass of hardtanh is one fused kernel, but leaves its edges out: move them to the
     # next number of this dtype.
     step = torch.finfo(gradient.dtype).eps * 2.0 ** (math.frexp(clip)[1] - 1)
-    edge = (round(clip / step) + 1) * step
-    return torch.ops.aten.hardtanh_backward(gradient, x, -edge, edge)
+    return (round(clip / step) + 1) * step
 
 
 def _positive(name: str, value: float) -> None:

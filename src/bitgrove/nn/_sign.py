@@ -13,6 +13,8 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
+from ._kernels import fast, signs
+
 
 def sign(x: Tensor) -> Tensor:
     """+1 where ``x >= 0`` (``-0.0`` too) and -1 elsewhere (NaN too), in the dtype of ``x``.
@@ -49,6 +51,10 @@ class Estimator(ABC):
         """
         return gradient * self.slope(cast(Tensor, x))
 
+    def pull_back_(self, gradient: Tensor, x: Tensor | None) -> Tensor:
+        """:meth:`pull_back` where nobody else needs ``gradient``: an override writes over it."""
+        return self.pull_back(gradient, x)
+
     def __call__(self, x: Tensor, *, training: bool = True) -> Tensor:
         """``sign(x)``, with the gradient ``slope(x)``.
 
@@ -78,6 +84,8 @@ class _Sign(torch.autograd.Function):
 def _compare(x: Tensor, threshold: Tensor | float) -> Tensor:
     if torch.compiler.is_compiling():  # which fuses it
         return (x >= threshold).to(x.dtype) * 2 - 1
+    if isinstance(threshold, float) and threshold == 0 and fast(x):
+        return signs(x)
     # One new tensor and two passes; torch.where, which mixes bytes with floats, is far slower on a
     # CPU, and new memory costs more than a pass.
     bits = torch.ge(x, threshold, out=torch.empty_like(x))
