@@ -100,7 +100,8 @@ class BinaryConvNd(BinaryLayer):
         if scale is not None:
             if scale.ndim == 1:
                 scale = scale.reshape(-1, *[1] * self.dimensions)
-            y = y * scale.to(y.dtype)
+            # Without a gradient of the scale nobody else needs y, and new memory costs more.
+            y = y * scale.to(y.dtype) if scale.requires_grad else y.mul_(scale.to(y.dtype))
         return y * self.input_scale_map(x) if self.input_scale else y
 
     def input_scale_map(self, x: Tensor) -> Tensor:

@@ -221,7 +221,7 @@ class MagnitudeAware(Estimator):
 
     def magnitude(self, weight: Tensor) -> Tensor:
         """``a`` for every first index of ``weight``, shape ``(out,)``, detached."""
-        return weight.detach().abs().flatten(1).mean(1)
+        return mean_magnitude(weight.detach())
 
     def __call__(self, x: Tensor, *, training: bool = True) -> Tensor:
         """``a sign(x)`` with the gradient above; ``x`` has shape ``(out, ...)``."""
@@ -267,6 +267,12 @@ def resolve(estimator: str | Estimator | None, argument: str) -> Estimator | Non
             "or None to leave the values real"
         )
     return ESTIMATORS[estimator]()
+
+
+def mean_magnitude(weight: Tensor) -> Tensor:
+    """The mean of ``|weight|`` for every first index, shape ``(out,)``."""
+    # Not flattened first, which copies a weight whose channels are its last axis in memory.
+    return weight.abs().mean(tuple(range(1, max(weight.ndim, 2))))
 
 
 def _sech_squared(z: Tensor) -> Tensor:

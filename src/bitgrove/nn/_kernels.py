@@ -7,6 +7,7 @@ them. None has a gradient: they are called where none is recorded.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,18 @@ def signs(x: Tensor) -> Tensor:
     return torch.ops.bitgrove.signs(x)
 
 
+def brief_signs(x: Tensor) -> Tensor:
+    """:func:`signs` in memory that the next call in this thread writes over.
+
+    New memory costs the system a fault for every page, which is more than the pass itself.
+    """
+    out = _scratch(x)
+    if out is None:
+        return signs(x)
+    torch.ops.bitgrove.signs_into(x, out)
+    return out
+
+
 def approx_gradient(gradient: Tensor, x: Tensor) -> Tensor:
     """``gradient * 2 * (1 - |x|).clamp(min=0)``."""
     return torch.ops.bitgrove.approx_gradient(gradient, x)
@@ -49,6 +62,25 @@ def _signs(x: Tensor) -> Tensor:
         x = out.copy_(x)
     kernels.signs(_memory(x), _memory(out), threads=torch.get_num_threads())
     return out
+
+
+def _signs_into(x: Tensor, out: Tensor) -> None:
+    kernels.signs(_memory(x), _memory(out), threads=torch.get_num_threads())
+
+
+def _scratch(x: Tensor) -> Tensor | None:
+    if not _dense(x):
+        return None
+    memory: Tensor | None = getattr(_local, "memory", None)
+    if memory is None or memory.numel() < x.numel():
+        memory = torch.empty(x.numel())
+        if type(memory) is not Tensor:
+            return None
+        _local.memory = memory
+    return memory.as_strided(x.shape, x.stride())
+
+
+_local = threading.local()
 
 
 def _approx_gradient(gradient: Tensor, x: Tensor) -> Tensor:
@@ -86,6 +118,7 @@ def _memory(x: Tensor) -> npt.NDArray[np.float32]:
 def _register() -> None:
     for name, schema, compute, pretend in (
         ("signs", "(Tensor x) -> Tensor", _signs, torch.empty_like),
+        ("signs_into", "(Tensor x, Tensor(a!) out) -> ()", _signs_into, lambda x, out: None),
         (
             "approx_gradient",
             "(Tensor gradient, Tensor x) -> Tensor",

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from ._estimators import MagnitudeAware, resolve
+from ._estimators import MagnitudeAware, mean_magnitude, resolve
 from ._scale import Scale, check_scale, scale_parameters, scale_product
 from ._sign import Estimator, sign
 
@@ -132,7 +132,7 @@ class BinaryLayer(nn.Module):
 
     def _own_scale(self) -> Tensor | None:
         if self.scale == "channel":
-            return self.weight.abs().flatten(1).mean(1)
+            return mean_magnitude(self.weight)
         return scale_product({name: getattr(self, name) for name in self._scale_names})
 
     @abstractmethod

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ._kernels import fast
+from ._kernels import brief_signs, fast
 from ._sign import Estimator, sign
 
 
@@ -91,7 +91,7 @@ class _SignedConvolution(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.estimators, ctx.convolution = estimators, convolution
-        return convolution(sign(x), signed_weight)
+        return convolution(brief_signs(x), signed_weight)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -108,7 +108,7 @@ class _SignedConvolution(torch.autograd.Function):
             gx, gw = (next(found) if is_wanted else None for is_wanted in wanted)
             return gx, gw, None, None, None
         signed = weight if of_weight is None else sign(weight)
-        gx, gw = convolution.pull_back(gradients[0], sign(x), signed, wanted)
+        gx, gw = convolution.pull_back(gradients[0], brief_signs(x), signed, wanted)
         if wanted[0]:
             gx = of_input.pull_back_(gx, x)
         return gx, gw, None, None, None
