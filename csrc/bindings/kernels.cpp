@@ -58,16 +58,6 @@ void signs(In<float, 1> x, Out<float, 1> out, std::size_t threads) {
     });
 }
 
-void clipped_gradient(In<float, 1> gradient, In<float, 1> x, float clip, Out<float, 1> out,
-                      std::size_t threads) {
-    require(gradient.size() == x.size() && out.size() == x.size(),
-            "[clipped_gradient] gradient and out must have the shape of x");
-    const SignKernels& kernels = active().sign;
-    in_blocks(x.size(), threads, [&](std::size_t at, std::size_t n) {
-        kernels.clipped(gradient.data() + at, x.data() + at, clip, n, out.data() + at);
-    });
-}
-
 void approx_gradient(In<float, 1> gradient, In<float, 1> x, Out<float, 1> out,
                      std::size_t threads) {
     require(gradient.size() == x.size() && out.size() == x.size(),
@@ -92,8 +82,6 @@ void bind_kernels(nb::module_& m) {
     m.def("hamming", &hamming, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
     m.def("gemm", &gemm, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
     m.def("signs", &signs, "x"_a.noconvert(), "out"_a.noconvert(), "threads"_a);
-    m.def("clipped_gradient", &clipped_gradient, "gradient"_a.noconvert(), "x"_a.noconvert(),
-          "clip"_a, "out"_a.noconvert(), "threads"_a);
     m.def("approx_gradient", &approx_gradient, "gradient"_a.noconvert(), "x"_a.noconvert(),
           "out"_a.noconvert(), "threads"_a);
 }

@@ -203,6 +203,7 @@ def test_the_fast_way_back_gives_the_slopes_numbers_bit_for_bit(estimator, dtype
     g = torch.randn(x.shape).to(dtype)
     kept = (x if estimator.remembers_input else None), x.clone()
     assert torch.equal(estimator.pull_back(g, kept[0]), g * estimator.slope(x))
+    assert torch.equal(estimator.pull_back_(g.clone(), kept[0]), g * estimator.slope(x))
     assert torch.equal(x, kept[1])
 
 

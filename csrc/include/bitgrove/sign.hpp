@@ -1,8 +1,7 @@
-// The sign of real numbers, and the gradients that are taken in place of its zero one.
+// The sign of real numbers, and a gradient that is taken in place of its zero one.
 //
-//     signs:    out[i] = +1 where x[i] >= 0 (-0.0 too), else -1 (NaN too)
-//     clipped:  out[i] = gradient[i] where |x[i]| <= clip, else +0 (NaN too)
-//     approx:   out[i] = gradient[i] * (2 * max(1 - |x[i]|, 0)), NaN where x[i] is
+//     signs:   out[i] = +1 where x[i] >= 0 (-0.0 too), else -1 (NaN too)
+//     approx:  out[i] = gradient[i] * (2 * max(1 - |x[i]|, 0)), NaN where x[i] is
 //
 // Each operation is rounded to float by itself, so that every level gives the same bits. `out` may
 // be an input itself; it must not overlap one in another way. Nothing past `n` is read or written.
@@ -13,7 +12,6 @@ namespace bitgrove {
 
 struct SignKernels {
     void (*signs)(const float* x, std::size_t n, float* out);
-    void (*clipped)(const float* gradient, const float* x, float clip, std::size_t n, float* out);
     void (*approx)(const float* gradient, const float* x, std::size_t n, float* out);
 };
 

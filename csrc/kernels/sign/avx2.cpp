@@ -22,16 +22,6 @@ void signs(const float* x, std::size_t n, float* out) {
     scalar.signs(x + i, n - i, out + i);
 }
 
-void clipped(const float* gradient, const float* x, float clip, std::size_t n, float* out) {
-    const __m256 edge = _mm256_set1_ps(clip);
-    std::size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const __m256 in = _mm256_cmp_ps(magnitude(_mm256_loadu_ps(x + i)), edge, _CMP_LE_OQ);
-        _mm256_storeu_ps(out + i, _mm256_and_ps(in, _mm256_loadu_ps(gradient + i)));
-    }
-    scalar.clipped(gradient + i, x + i, clip, n - i, out + i);
-}
-
 void approx(const float* gradient, const float* x, std::size_t n, float* out) {
     const __m256 one = _mm256_set1_ps(1.0f), two = _mm256_set1_ps(2.0f);
     std::size_t i = 0;
@@ -46,7 +36,7 @@ void approx(const float* gradient, const float* x, std::size_t n, float* out) {
 
 }  // namespace
 
-const SignKernels avx2{.signs = signs, .clipped = clipped, .approx = approx};
+const SignKernels avx2{.signs = signs, .approx = approx};
 
 }  // namespace bitgrove::sign
 #pragma GCC pop_options

@@ -19,17 +19,6 @@ void signs(const float* x, std::size_t n, float* out) {
     scalar.signs(x + i, n - i, out + i);
 }
 
-void clipped(const float* gradient, const float* x, float clip, std::size_t n, float* out) {
-    const __m512 edge = _mm512_set1_ps(clip);
-    std::size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        const __mmask16 in =
-            _mm512_cmp_ps_mask(_mm512_abs_ps(_mm512_loadu_ps(x + i)), edge, _CMP_LE_OQ);
-        _mm512_storeu_ps(out + i, _mm512_maskz_loadu_ps(in, gradient + i));
-    }
-    scalar.clipped(gradient + i, x + i, clip, n - i, out + i);
-}
-
 void approx(const float* gradient, const float* x, std::size_t n, float* out) {
     const __m512 one = _mm512_set1_ps(1.0f), two = _mm512_set1_ps(2.0f);
     std::size_t i = 0;
@@ -44,7 +33,7 @@ void approx(const float* gradient, const float* x, std::size_t n, float* out) {
 
 }  // namespace
 
-const SignKernels avx512{.signs = signs, .clipped = clipped, .approx = approx};
+const SignKernels avx512{.signs = signs, .approx = approx};
 
 }  // namespace bitgrove::sign
 #pragma GCC pop_options

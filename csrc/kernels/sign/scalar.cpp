@@ -9,10 +9,6 @@ void signs(const float* x, std::size_t n, float* out) {
     for (std::size_t i = 0; i < n; ++i) out[i] = x[i] >= 0.0f ? 1.0f : -1.0f;
 }
 
-void clipped(const float* gradient, const float* x, float clip, std::size_t n, float* out) {
-    for (std::size_t i = 0; i < n; ++i) out[i] = std::fabs(x[i]) <= clip ? gradient[i] : 0.0f;
-}
-
 void approx(const float* gradient, const float* x, std::size_t n, float* out) {
     for (std::size_t i = 0; i < n; ++i) {
         const float height = 1.0f - std::fabs(x[i]);
@@ -22,6 +18,6 @@ void approx(const float* gradient, const float* x, std::size_t n, float* out) {
 
 }  // namespace
 
-const SignKernels scalar{.signs = signs, .clipped = clipped, .approx = approx};
+const SignKernels scalar{.signs = signs, .approx = approx};
 
 }  // namespace bitgrove::sign

@@ -5,7 +5,6 @@ from ._bits import hamming_distances as hamming_distances
 from ._bits import pack_signs as pack_signs
 from ._distances import squared_l2_distances as squared_l2_distances
 from ._signs import approx_gradient as approx_gradient
-from ._signs import clipped_gradient as clipped_gradient
 from ._signs import signs as signs
 from ._simd import cpu_name as cpu_name
 from ._simd import set_simd_level as set_simd_level

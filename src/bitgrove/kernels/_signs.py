@@ -1,4 +1,4 @@
-"""The sign of real numbers and the gradients that stand in for its own, in one pass each."""
+"""The sign of real numbers and a gradient that stands in for its own, in one pass each."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def signs(values: _Floats, out: _Floats, *, threads: int = 1) -> None:
 
     Args:
         values: C-contiguous ``float32`` of shape ``(n,)``.
-        out: where to write, of the same kind; may be ``values`` itself.
-        threads: at most so many, a million values for each two; the result is the same.
+        out: where to write, of the same kind; may be ``values`` itself, but not
+            overlap it in another way.
+        threads: at most so many, each for half a million values; the result is the same.
 
     Raises:
         TypeError: an argument is of another kind. Nothing is converted.
@@ -31,37 +32,14 @@ def signs(values: _Floats, out: _Floats, *, threads: int = 1) -> None:
     _core.signs(values, out, threads)
 
 
-def clipped_gradient(
-    gradient: _Floats, values: _Floats, clip: float, out: _Floats, *, threads: int = 1
-) -> None:
-    """Write ``gradient`` where ``|values| <= clip``, and 0 elsewhere (where they are NaN too).
-
-    Args:
-        gradient: C-contiguous ``float32`` of shape ``(n,)``.
-        values: of the same kind.
-        clip: rounded to ``float32``.
-        out: of the same kind; may be ``gradient`` or ``values`` itself.
-        threads: as for :func:`signs`.
-
-    Raises:
-        TypeError: an argument is of another kind. Nothing is converted.
-        ValueError: the arguments differ in length, or ``threads`` is below 1.
-
-    >>> g, x = np.array([[5.0, 6.0], [-1.0, 1.5]], np.float32)
-    >>> clipped_gradient(g, x, 1.0, out=g); g
-    array([5., 0.], dtype=float32)
-    """
-    _check(threads, gradient=gradient, values=values, out=out)
-    _core.clipped_gradient(gradient, values, clip, out, threads)
-
-
 def approx_gradient(gradient: _Floats, values: _Floats, out: _Floats, *, threads: int = 1) -> None:
     """Write ``gradient`` times ``2 max(1 - |values|, 0)``, the slope of Bi-Real Net's ApproxSign.
 
     Args:
         gradient: C-contiguous ``float32`` of shape ``(n,)``.
         values: of the same kind; the result is NaN where they are.
-        out: of the same kind; may be ``gradient`` or ``values`` itself.
+        out: of the same kind; may be ``gradient`` or ``values`` itself, but not overlap them in
+            another way.
         threads: as for :func:`signs`.
 
     Raises:

@@ -101,9 +101,7 @@ class _SignedConvolution(torch.autograd.Function):
         if torch.is_grad_enabled():  # to be differentiated again: leave it all to autograd
             signed = weight if of_weight is None else Estimator.__call__(of_weight, weight)
             y = convolution(of_input(x), signed)
-            inputs = [
-                tensor for tensor, is_wanted in zip((x, signed), wanted, strict=True) if is_wanted
-            ]
+            inputs = [x, signed] if all(wanted) else [x if wanted[0] else signed]
             found = iter(torch.autograd.grad(y, inputs, gradients[0], create_graph=True))
             gx, gw = (next(found) if is_wanted else None for is_wanted in wanted)
             return gx, gw, None, None, None
