@@ -5,10 +5,8 @@ from bitgrove import kernels
 
 TINY = np.float32(1e-45)  # the smallest above 0, denormal
 INSIDE, OUTSIDE = np.nextafter(np.float32(1), np.float32([0, 2]))
-SPECIAL = np.array(
-    [0.0, -0.0, TINY, -TINY, 1.0, -1.0, INSIDE, -0.5, 2.0, -OUTSIDE]
-    + [np.inf, -np.inf, np.nan, 3.4e38, -3.4e38],  # noqa: RUF005
-    np.float32,
+SPECIAL = np.float32(
+    [0.0, -0.0, TINY, -TINY, 1, -1, INSIDE, -0.5, 2, -OUTSIDE, np.inf, -np.inf, np.nan, 3e38, -3e38]
 )
 
 
