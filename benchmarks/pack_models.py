@@ -43,8 +43,8 @@ def main() -> None:
         print(name, json.dumps(rows[name]), flush=True)
     record = {
         "what": "networks with drawn weights, batch norms measured on the two pictures compared; "
-        "milliseconds: one picture, one thread, medians of five runs in alternation; torch runs the "
-        "same binary network, eagerly, in float32",
+        "milliseconds: one picture, one thread, medians of five runs in alternation; torch runs "
+        "the same binary network, eagerly, in float32",
         "seed": arguments.seed,
         "models": rows,
         "environment": environment(),
