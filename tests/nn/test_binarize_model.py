@@ -295,6 +295,23 @@ def test_a_shortcut_is_not_moved_past_a_value_that_others_read():
     assert not report(got).names("shortcut moved")
 
 
+def test_a_shortcut_that_ends_behind_a_gate_stays_where_it_is():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = convolution(4, 4), convolution(4, 4)
+            self.bn_a, self.bn_b = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            return self.bn_b(self.b(self.bn_a(self.a(x)) * 0.5)) + x
+
+    model = randomised(Gated())
+    got = bnn.binarize_model(model, keep_ends=False)
+    x = torch.randn(2, 4, 5, 5)
+    y = (model.bn_a(binary(model.a, x)) + x) * 0.5
+    torch.testing.assert_close(got(x), model.bn_b(binary(model.b, y)) + x)
+
+
 def test_the_report_tells_what_became_of_a_bias():
     notes = {c.name: c.detail for c in report(bnn.binarize_model(vgg())).changes}
     table = str(report(bnn.binarize_model(vgg())))

@@ -163,6 +163,25 @@ def test_the_band_runs_along_the_highest_and_back_along_the_lowest_seed(study, t
         assert low[i] == pytest.approx((epoch, 100 * accuracy(0, 1, epoch)), abs=0.05)
 
 
+def test_lines_fill_their_frame_and_stay_inside(study, tmp_path):
+    source = source_of(study, tmp_path)
+    for key in ("accuracy", "flips", "layers-0", "layers-1"):
+        panel = chart(source, key)
+        left, right, y0 = re.search(
+            r'class="grid" x1="(\d+)" x2="(\d+)" y1="([\d.]+)"', panel
+        ).groups()
+        heights = [float(y) for y in re.findall(r'class="grid"[^>]* y1="([\d.]+)"', panel)]
+        width, height = re.search(r'viewBox="0 0 (\d+) (\d+)"', panel).groups()
+        assert float(y0) == max(heights) < float(height) - 30
+        assert 0 < min(heights) < 40
+        assert int(right) < int(width)
+        found = re.findall(r'<poly[^>]*points="(.*?)"', panel)
+        points = [tuple(map(float, p.split(","))) for line in found for p in line.split()]
+        xs, ys = zip(*points, strict=True)
+        assert (min(xs), max(xs)) == (int(left), int(right))
+        assert min(heights) <= min(ys) < max(ys) <= max(heights)
+
+
 @pytest.mark.parametrize("arm", [0, 1])
 def test_flip_ratios_lie_on_an_axis_of_powers_of_ten(study, tmp_path, arm):
     panel = chart(source_of(study, tmp_path), "flips")

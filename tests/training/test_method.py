@@ -273,6 +273,23 @@ def test_a_schedule_per_epoch_changes_between_epochs_alone(trained, monkeypatch)
     np.testing.assert_allclose(rates[1:], np.repeat([1e-2, 1e-3, 1e-4], 4))
 
 
+def test_the_error_decay_estimator_is_sharpened_epoch_by_epoch(trained):
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.seen = network(), []
+            self.inner[2].weight_estimator = "ede"
+
+        def forward(self, x):
+            if self.training:
+                self.seen.append(self.inner[2].weight_estimator.t)
+            return self.inner(x)
+
+    model, _ = trained(config(Method()), Watching())
+    expected = [0.1 * 100 ** (epoch / 3) for epoch in range(3)]
+    np.testing.assert_allclose(model.seen, np.repeat(expected, 4))
+
+
 def test_batch_norms_are_measured_anew_as_averages_over_the_batches(train):
     model = network()
     prep = train.preprocessing()

@@ -52,7 +52,7 @@ class EDESchedule:
             raise ValueError(f"steps must be at least 1, got {steps}")
         if not 0 < first <= last < float("inf"):
             raise ValueError(f"0 < first <= last must hold, got first={first}, last={last}")
-        if next(_estimated(model), None) is None:
+        if not self.applies_to(model):
             raise ValueError(
                 "the model has no EDE to schedule; make its layers with input_estimator='ede' or "
                 "weight_estimator='ede'"
@@ -89,6 +89,11 @@ class EDESchedule:
             )
         self._done = done
         self._apply()
+
+    @staticmethod
+    def applies_to(model: nn.Module) -> bool:
+        """Whether ``model`` has an ``EDE`` to schedule."""
+        return next(_estimated(model), None) is not None
 
     @staticmethod
     def t_at(progress: float, *, first: float = 0.1, last: float = 10.0) -> float:

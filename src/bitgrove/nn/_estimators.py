@@ -111,7 +111,7 @@ class Approx(Estimator):
     def pull_back(self, gradient: Tensor, x: Tensor | None) -> Tensor:
         """Times the tent, in one new tensor."""
         tent = cast(Tensor, x).abs()
-        torch.sub(tent.new_tensor(2.0), tent, alpha=2, out=tent)
+        torch.sub(torch.tensor(2.0), tent, alpha=2, out=tent)
         return tent.clamp_(min=0).mul_(gradient)
 
 

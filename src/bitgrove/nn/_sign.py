@@ -81,4 +81,5 @@ def _compare(x: Tensor, threshold: Tensor | float) -> Tensor:
     # One new tensor and two passes; torch.where, which mixes bytes with floats, is far slower on a
     # CPU, and new memory costs more than a pass.
     bits = torch.ge(x, threshold, out=torch.empty_like(x))
-    return torch.add(x.new_tensor(-1.0), bits, alpha=2, out=bits)
+    minus_one = torch.full((), -1.0, dtype=x.dtype, device=x.device)  # filled there, not copied
+    return torch.add(minus_one, bits, alpha=2, out=bits)

@@ -113,15 +113,9 @@ def layer_charts(study: Study) -> tuple[Chart, ...]:
     """Flip ratio of every layer, a chart per method; the axes are the same in all."""
     arms = [(number, arm, _by_layer(arm)) for number, arm in enumerate(study.arms)]
     arms = [(number, arm, layers) for number, arm, layers in arms if layers]
-    values = [
-        value
-        for _, _, layers in arms
-        for seeds in layers.values()
-        for seed in seeds
-        for value in seed.values()
-        if value > 0
-    ]
-    epochs = [e for _, _, layers in arms for seeds in layers.values() for s in seeds for e in s]
+    series = [series for _, _, layers in arms for series in layers.values()]
+    values = [value for one in series for value in one.values() if value > 0]
+    epochs = [epoch for one in series for epoch in one]
     if not values:
         return ()
     scale = _log_scale(values, SMALL)
@@ -131,7 +125,7 @@ def layer_charts(study: Study) -> tuple[Chart, ...]:
             arm.name,
             SMALL,
             {
-                name: (_layer_style(i, len(layers)), name if i in (0, len(layers) - 1) else "", s)
+                name: (_layer_style(i, len(layers)), name if i in (0, len(layers) - 1) else "", [s])
                 for i, (name, s) in enumerate(layers.items())
             },
             scale,
@@ -152,14 +146,17 @@ def _layer_style(place: int, layers: int) -> str:
     return f"layer l{round(4 * place / max(layers - 1, 1))}"
 
 
-def _by_layer(arm: StudyArm) -> dict[str, list[Series]]:
-    layers: dict[str, list[Series]] = {}
-    for i, run in enumerate(arm.runs):
+def _by_layer(arm: StudyArm) -> dict[str, Series]:
+    """The mean over the seeds."""
+    layers: dict[str, dict[int, list[float]]] = {}
+    for run in arm.runs:
         for epoch, ratios in run.flips.items():
             for name, ratio in ratios.items():
-                seeds = layers.setdefault(name, [{} for _ in arm.runs])
-                seeds[i][epoch] = ratio
-    return layers
+                layers.setdefault(name, {}).setdefault(epoch, []).append(ratio)
+    return {
+        name: {epoch: statistics.fmean(seeds) for epoch, seeds in found.items()}
+        for name, found in layers.items()
+    }
 
 
 def _by_method(

@@ -116,7 +116,7 @@ def read_bits(path: str | os.PathLike[str]) -> list[BitRecord]:
 def _keep_until(path: Path, step: int) -> None:
     """Leave the lines of records up to a step; a line that was cut short came after them."""
     kept = []
-    if step and path.is_file():
+    if path.is_file():
         for line in path.read_text("utf-8").splitlines(keepends=True):
             try:
                 if BitRecord.from_json(line).step > step:

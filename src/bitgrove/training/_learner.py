@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from ..nn import EDESchedule
 from ._batches import Batches
 from ._config import TrainingConfig
 from ._errors import TrainingError
@@ -43,6 +44,8 @@ class Tally:
 class Learner(pl.LightningModule):
     """One step of a method: forward, backward, every optimiser, then the latent weights.
 
+    The error decay estimator of a model that has one is sharpened from epoch to epoch.
+
     Args:
         model: maps ``float32[b, c, h, w]`` to logits ``float32[b, classes]``.
         classes: number of classes.
@@ -68,6 +71,7 @@ class Learner(pl.LightningModule):
         self.learning_rate = 0.0
         self.mover = Mover(config.method, model)
         self.mover.plan(epochs * len(batches), epochs)
+        self._decay = EDESchedule(model, epochs) if EDESchedule.applies_to(model) else None
         self._classes, self._config, self._batches = classes, config, batches
         self._teacher = [teacher] if teacher else []  # in a list it is no submodule
 
@@ -83,6 +87,8 @@ class Learner(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed the epoch by its number alone, so that it can be run again after an interruption."""
         self._batches.epoch = self.current_epoch
+        if self._decay:
+            self._decay.load_state_dict({"done": self.current_epoch})
         torch.manual_seed((self._config.seed * 1_000_003 + self.current_epoch) % 2**63)
         self.train_tally, self.validation_tally = Tally(), Tally()
 
