@@ -36,17 +36,23 @@ def scale_to_budget(plan: Plan, train: ImageData, minutes: float, options: Study
     Raises:
         ValueError: not even one epoch of the narrowest network fits; the message says what would.
     """
-    seconds = 0.0
-    for width in plan.widths:
+    longest = min(arm.epochs for arm in plan.arms)
+    found = None
+    # From the narrowest, so that no time goes to networks that are far too wide.
+    for width in reversed(plan.widths):
         seconds = sum(_epoch_seconds(arm, train, width, options) for arm in plan.arms)
-        seconds *= len(options.seeds)
-        epochs = int(60 * minutes / seconds)
-        if epochs >= plan.least_epochs or (width == plan.widths[-1] and epochs >= 1):
-            return Scale(width, min(epochs, min(arm.epochs for arm in plan.arms)))
-    raise ValueError(
-        f"a budget of {minutes:g} minutes does not allow one epoch of every arm and seed; give at "
-        f"least {seconds / 60 + 0.5:.0f}, or fewer seeds or arms"
-    )
+        epochs = int(60 * minutes / (seconds * len(options.seeds)))
+        if found is None and epochs < 1:
+            needed = seconds * len(options.seeds) / 60
+            raise ValueError(
+                f"a budget of {minutes:g} minutes does not allow one epoch of every arm and seed; "
+                f"give at least {needed + 0.5:.0f}, or fewer seeds or arms"
+            )
+        if found is not None and epochs < plan.least_epochs:
+            break
+        found = Scale(width, min(epochs, longest))
+    assert found is not None
+    return found
 
 
 def _epoch_seconds(arm: Arm, train: ImageData, width: int, options: StudyOptions) -> float:
@@ -62,6 +68,7 @@ def _epoch_seconds(arm: Arm, train: ImageData, width: int, options: StudyOptions
             options.apply(stage.config),
             teacher=before if stage.teach else None,
             threads=options.threads,
+            steps=2,
         )
         total += stage.share * each * len(train) * _OVERHEAD
         before = model.eval()
