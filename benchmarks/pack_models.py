@@ -1,6 +1,6 @@
 """Pack every network at full size: bytes of the file, proof of equality, time of one picture.
 
-python benchmarks/pack_models.py --out benchmarks/results/pack_models.json
+python benchmarks/pack_models.py --out benchmarks/results/pack-models.json
 """
 
 from __future__ import annotations
