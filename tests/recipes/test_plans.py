@@ -2,7 +2,9 @@
 
 import inspect
 import itertools
+import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 from bitgrove import cli, recipes
 from bitgrove.nn import BinaryLayer
+from bitgrove.optim import split_parameters
 from bitgrove.recipes import (
     binary_methods,
     bireal_net,
@@ -77,12 +80,45 @@ def test_bop_has_the_settings_of_the_paper():
     assert bop.LATENT.stages[0].config.method.clip
 
 
+@pytest.mark.parametrize("name", PLANS)
+def test_pixels_lie_where_the_papers_put_them(name):
+    signed = {stage.signed_pixels for arm in PLANS[name].arms for stage in arm.stages}
+    assert signed == {name in ("bnn-cifar10", "bop-cifar10", "bop2-cifar10")}
+
+
+def test_bi_real_net_goes_from_relu_by_way_of_clips_to_signs():
+    from_real = bireal_net.ARMS[2]
+    assert from_real.reestimate
+    assert [stage.share for stage in from_real.stages] == [0.25, 0.1, 0.1, 0.55]
+    assert all(stage.inherit for stage in from_real.stages)
+    made = [str(stage.create(8)) for stage in from_real.stages]
+    marks = ["ReLU", "LeakyClip", "LeakyClip(slope=0)", "BinaryConv2d"]
+    found = [
+        re.findall(r"ReLU|LeakyClip\(slope=0(?:\.1)?\)|Hardtanh|BinaryConv2d", t) for t in made
+    ]
+    kinds = [set(names) for names in found]
+    assert kinds == [{"ReLU"}, {"LeakyClip(slope=0.1)"}, kinds[2], {"BinaryConv2d"}], marks
+    assert kinds[2] in ({"Hardtanh"}, {"LeakyClip(slope=0)"})
+
+
+def test_bnn_draws_latent_weights_evenly_from_minus_one_to_one():
+    model = bnn.ARM.stages[0].create(32)
+    latent = torch.cat([w.flatten() for w in split_parameters(model)[0]]).detach()
+    counts = torch.histc(latent, 8, -1, 1)
+    assert counts.sum() == len(latent)
+    assert counts.min() > 0.98 * len(latent) / 8
+
+
 def test_second_order_bop_has_the_settings_of_its_code():
     rule = bop_second_order.BIASED.stages[0].config.method.binary
     assert run_of(rule.threshold) == pytest.approx((1e-5, 1e-8), rel=0.01)
     assert run_of(rule.adaptivity_rate) == pytest.approx((1e-2, 1e-5), rel=0.01)
     assert run_of(rule.second_rate) == pytest.approx((1e-7, 1e-2), rel=0.01)
-    assert not rule.unbiased
+    for arm, unbiased in zip(bop_second_order.PLAN.arms, (False, True), strict=True):
+        stage = arm.stages[0]
+        assert stage.config.method.binary == replace(rule, unbiased=unbiased)
+        assert (stage.config.batch_size, arm.epochs) == (50, 500)
+        assert run_of(stage.config.method.real.lr) == pytest.approx((1e-2, 1e-3), rel=0.01)
 
 
 def test_bnn_has_the_settings_of_its_code():

@@ -23,12 +23,19 @@ class Scale:
     """Of every arm; None for each arm's own at paper scale."""
 
     def epochs_of(self, arm: Arm) -> int:
-        """Epochs of one arm, never fewer than it has stages."""
-        return max(self.epochs or arm.epochs, len(arm.stages))
+        """Epochs of one arm."""
+        return self.epochs or arm.epochs
+
+
+def least_epochs(plan: Plan) -> int:
+    """One for each stage of the arm that has most."""
+    return max(len(arm.stages) for arm in plan.arms)
 
 
 def scale_to_budget(plan: Plan, train: ImageData, minutes: float, options: StudyOptions) -> Scale:
     """The widest network of the plan that is trained long enough in the time, and how long.
+
+    Times are measured where training will take place: on a GPU if there is one.
 
     Every arm is trained for the same number of epochs. Its time is that of a few steps, measured
     here, so another machine may choose another scale: repeat a run by its width and epochs.
@@ -37,18 +44,20 @@ def scale_to_budget(plan: Plan, train: ImageData, minutes: float, options: Study
         ValueError: not even one epoch of the narrowest network fits; the message says what would.
     """
     longest = min(arm.epochs for arm in plan.arms)
+    least = least_epochs(plan)
     found = None
     # From the narrowest, so that no time goes to networks that are far too wide.
     for width in reversed(plan.widths):
         seconds = sum(_epoch_seconds(arm, train, width, options) for arm in plan.arms)
         epochs = int(60 * minutes / (seconds * len(options.seeds)))
-        if found is None and epochs < 1:
-            needed = seconds * len(options.seeds) / 60
+        if found is None and epochs < least:
+            needed = least * seconds * len(options.seeds) / 60
             raise ValueError(
-                f"a budget of {minutes:g} minutes does not allow one epoch of every arm and seed; "
-                f"give at least {needed + 0.5:.0f}, or fewer seeds or arms"
+                f"a budget of {minutes:g} minutes does not allow {least} epoch(s), one for each "
+                f"stage, of every arm and seed; give at least {needed + 1:.0f}, or fewer seeds or "
+                "arms"
             )
-        if found is not None and epochs < plan.least_epochs:
+        if found is not None and epochs < max(least, plan.least_epochs):
             break
         found = Scale(width, min(epochs, longest))
     assert found is not None
