@@ -149,7 +149,9 @@ def test_arms_side_by_side_share_batch_size_epochs_and_pictures():
     configs = [stage.config for arm in plan.arms for stage in arm.stages]
     assert {(c.batch_size, c.shift, c.flip) for c in configs} == {(100, 0.125, True)}
     assert {arm.epochs for arm in plan.arms} == {100}
-    assert not any(arm.published for arm in plan.arms)
+    published = {arm.name: arm.published for arm in plan.arms if arm.published}
+    assert published == {"bnn": 0.886, "bop": 0.913, "bop2": 0.919}
+    assert all(arm.published_under for arm in plan.arms if arm.published)
 
 
 @pytest.mark.parametrize(
