@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...jobs import Arm, Plan
 from ...training import Constant, Flips, Gradient, Linear, Method
-from .. import bop, bop_second_order
+from .. import bnn, bop, bop_second_order
 from .._cifar10 import stage
 from ..bireal_net import recipe as bireal
 from ..xnor_net import recipe as xnor
