@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from bitgrove import files, runtime
+from bitgrove import export, files, nn, runtime
 from bitgrove.cli._app import run
 from bitgrove.search import Fanng
 
@@ -226,3 +227,14 @@ def test_an_index_that_makes_no_sense_is_not_shown(tmp_path, capsys):
     files.write(path, {"vectors": np.zeros(3)}, {"type": "fanng"}, kind="index", version=1)
     assert run(["inspect", str(path)]) == 1
     assert "x.index" in capsys.readouterr().err
+
+
+def test_inspect_counts_the_bits_of_sequences_and_volumes_too(tmp_path, capsys):
+    layers = {1: nn.BinaryConv1d(24, 5, 3), 3: nn.BinaryConv3d(24, 6, 3, groups=2)}
+    for sides, layer in layers.items():
+        x = torch.zeros(1, 24, *[4] * sides)
+        export.pack(torch.nn.Sequential(layer, torch.nn.Flatten()), x).save(tmp_path / "m.grove")
+        assert run(["inspect", str(tmp_path / "m.grove")]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        total = next(line for line in lines if line.startswith("all layers"))
+        assert total.split()[-1].replace(",", "") == str(layer.weight.numel())

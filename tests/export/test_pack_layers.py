@@ -84,22 +84,24 @@ def test_scales_are_equal_to_rounding(scale, input_scale, groups):
     ("input_estimator", "weight_estimator"),
     [(None, "clipped"), ("clipped", None), (None, None), ("approx", "magnitude_aware")],
 )
+@pytest.mark.parametrize("groups", [1, 2, 6])
 def test_half_binary_convolutions_are_equal_to_rounding(
-    pad_value, input_estimator, weight_estimator
+    pad_value, input_estimator, weight_estimator, groups
 ):
     torch.manual_seed(2)
     layer = BinaryConv2d(
-        5,
-        7,
+        6,
+        12,
         3,
         padding=1,
+        groups=groups,
         pad_value=pad_value,
         input_estimator=input_estimator,
         weight_estimator=weight_estimator,
         scale="learned",
     )
     nn.init.uniform_(layer.scale_channel, 0.5, 2)
-    expected, got = outputs(layer, images(2, 5, 6, 6))
+    expected, got = outputs(layer, images(2, 6, 6, 6))
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,34 @@ def test_a_stage_starts_from_the_weights_of_the_one_before(tmp_path, monkeypatch
     assert any(not torch.equal(ends[1][k], ends[0][k]) for k in ends[0])
 
 
+def test_pixels_are_standardised_or_signed_as_the_stage_says(tmp_path):
+    stages = {
+        name: replace(stage(False), signed_pixels=name == "signed") for name in ("signed", "own")
+    }
+    plan = replace(PLAN, arms=tuple(arm(name, made) for name, made in stages.items()))
+    one = StudyOptions(seeds=(0,), threads=1, quiet=True)
+    run_plan(plan, tmp_path, one, width=4, epochs=1)
+    found = {
+        name: runtime.load(tmp_path / name / "seed-0" / "model.grove").preprocessing
+        for name in stages
+    }
+    assert (found["signed"].mean, found["signed"].std) == ((0.5,), (0.5,))
+    assert found["own"] == data.load_splits("digits").train.preprocessing()
+
+
+def test_an_outcome_of_another_network_is_not_used(finished):
+    out, _ = finished
+    resume = replace(OPTIONS, resume=True)
+    changed = {
+        "a twin": arm("plain", stage(True)),
+        "measured anew": arm("plain", stage(False), reestimate=True),
+    }
+    for other in changed.values():
+        plan = replace(PLAN, arms=(other,))
+        with pytest.raises(ValueError, match=r"outcome\.json was made with other settings"):
+            run_plan(plan, out, resume, width=4, epochs=2)
+
+
 def test_resuming_uses_what_is_done_and_gives_the_same(finished, tmp_path, monkeypatch):
     out, result = finished
     one = StudyOptions(seeds=(3, 4), threads=1, quiet=True, resume=True)
@@ -159,8 +188,6 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     original = training.fit
 
     def interrupted(*args, **options):
-        from dataclasses import replace
-
         return replace(original(*args, **options), interrupted=True)
 
     monkeypatch.setattr(training, "fit", interrupted)
@@ -173,7 +200,7 @@ def test_a_budget_buys_the_widest_network_that_is_trained_long_enough(monkeypatc
     # Time in proportion to the number of channels: 1,079 images cost 0.01 s * width * 1.25.
     asked = []
 
-    def timed(model, images, config, *, teacher=None, threads=None):
+    def timed(model, images, config, *, teacher=None, threads=None, steps=4):
         asked.append(teacher is not None)
         return model.stem[0].out_channels * 0.01 / len(images)
 
@@ -187,17 +214,17 @@ def test_a_budget_buys_the_widest_network_that_is_trained_long_enough(monkeypatc
 
     assert scale(epoch[16] * 6.5) == Scale(16, 6)
     assert scale(epoch[16] * 4.9) == Scale(8, 8)  # 9, but the paper's length is the most
-    assert scale(epoch[4] * 1.5) == Scale(4, 1)
+    assert scale(epoch[4] * 2.5) == Scale(4, 2)
     assert any(asked)
-    with pytest.raises(ValueError, match=r"does not allow one epoch.*give at least 1,"):
-        scale(epoch[4] * 0.5)
+    with pytest.raises(ValueError, match=r"does not allow 2 epoch\(s\).*give at least 1,"):
+        scale(epoch[4] * 1.5)  # an arm has two stages
 
 
 def test_stages_share_the_epochs_and_get_at_least_one():
     two = PLAN.arms[1]
     assert _epochs(two, 8) == [4, 4]
     assert _epochs(two, 2) == [1, 1]
-    assert Scale(4, 1).epochs_of(two) == 2
+    assert Scale(4, 3).epochs_of(two) == 3
     assert Scale(4, None).epochs_of(two) == 8
 
 
@@ -224,6 +251,7 @@ def test_spread_is_that_of_a_sample():
         ({"arms": ("plain", "bop")}, "toy has no arm bop; it has: plain, two, taught"),
         ({"width": 0}, "width must be above 0"),
         ({"epochs": -1}, "epochs must be above 0"),
+        ({"epochs": 1}, "epochs must be at least 2, one for each stage"),
         ({"budget": float("inf")}, "budget must be above 0"),
     ],
 )

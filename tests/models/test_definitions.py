@@ -218,13 +218,16 @@ def test_networks_of_xnor_layers_in_a_row(key):
         alpha = weight.abs().mean((1, 2, 3))[:, None, None]
         values = y if weights_only else sign(norm(layer.norm, y))
         y = F.conv2d(values, sign(weight), padding=padding) * alpha
-        if alexnet and index in (0, 3):
+        if key == "xnor_alexnet" and index in (0, 3):
             y = F.max_pool2d(y, 3, 2)
         if not alexnet and index == 1:
             y = F.max_pool2d(y, 3, 2, 1)
         if not alexnet and index == 4:
             y = F.avg_pool2d(y, 3, 2, 1)
         y = norm(layer.norm, y).relu() if weights_only else y
+        if key == "bwn_alexnet":  # the authors pool behind the ReLU here
+            assert layer.norm.eps == 1e-3
+            y = F.max_pool2d(y, 3, 2) if index in (0, 3) else y
     if not weights_only:
         y = norm(model.embedding[0], y).relu()
     assert y.shape[2:] == ((1, 1) if alexnet else (3, 2))

@@ -274,6 +274,63 @@ def test_a_relu_stays_where_the_sum_behind_it_has_both_signs():
     assert not report(got).names("activation removed")
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda y: torch.add(y, y.abs().relu(), alpha=-1),
+        lambda y: F.interpolate(y, scale_factor=2.0, mode="bicubic"),
+        nn.Upsample(scale_factor=2, mode="bicubic"),
+        lambda y: y - 0.5,
+        lambda y: y + (-0.5),
+    ],
+    ids=["difference", "cubic", "cubic module", "minus a number", "plus a negative number"],
+)
+def test_a_relu_stays_where_what_follows_may_be_negative(between):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = convolution(3, 8), convolution(8, 8)
+            self.between, self.relu = between, nn.ReLU()
+            self.head = nn.Linear(8, 2)
+
+        def forward(self, x):
+            y = self.second(self.between(self.relu(self.first(x))))
+            return self.head(y.mean((2, 3)))
+
+    binary = bnn.binarize_model(Net(), shortcut=False)
+    assert "relu" not in bnn.binarization_report(binary).names("activation removed")
+    assert any(isinstance(module, nn.ReLU) for module in binary.modules())
+
+
+@pytest.mark.parametrize(
+    "relu", [nn.ReLU(inplace=True), torch.relu_, F.relu, lambda y: y.relu_()],
+    ids=["module", "function", "F", "method"],
+)  # fmt: skip
+def test_a_relu_stays_for_a_real_layer_that_reads_it_too(relu):
+    class Fork(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.relu = convolution(3, 8), relu
+            self.bits, self.norm, self.kept = (
+                convolution(8, 8),
+                nn.BatchNorm2d(8),
+                convolution(8, 8),
+            )
+            self.head = nn.Linear(8, 2)
+
+        def forward(self, x):
+            y = self.relu(self.first(x))
+            kept = self.kept(y)
+            return self.head((self.norm(self.bits(y)) + kept).mean((2, 3)))
+
+    binary = bnn.binarize_model(Fork(), skip="kept", shortcut=False).eval()
+    x = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    raw = binary.first(x)
+    expected = binary.norm(binary.bits(raw)) + binary.kept(raw.relu())
+    torch.testing.assert_close(binary(x), binary.head(expected.mean((2, 3))))
+    assert "it stays for kept" in str(bnn.binarization_report(binary))
+
+
 def test_a_shortcut_is_not_moved_past_a_value_that_others_read():
     class Tapped(nn.Module):
         def __init__(self):

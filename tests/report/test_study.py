@@ -263,7 +263,10 @@ def test_long_runs_and_deep_networks_are_thinned_with_both_ends(study, tmp_path)
     assert "conv0<" in source
     assert "conv19<" in source
     assert "epoch 1,000" in source
-    assert "in units of the threshold; seed 0; 8 of 20\xa0layers" in source
+    assert (
+        "in units of the threshold, on a scale of powers of ten; seed 0; 8 of 20\xa0layers"
+        in source
+    )
 
 
 def test_histograms_of_other_bins_in_one_layer_are_refused(study, tmp_path):

@@ -108,8 +108,10 @@ def test_weights_moved_by_flips_show_their_pressure_instead(kind, scale):
     size = 1.0
     if kind is Bop2ndOrder:
         size = np.sqrt(optimizer.state[layer.weight]["second_moment"].numpy().astype(float)) + 1e-10
-    expected, _ = np.histogram(np.clip(m / size / 0.1, -3, 3), 8, (-3, 3))
-    assert (found.saturated, found.shown, found.limit) == (None, "pressure", 3.0)
+    p = m / size / 0.1
+    shown = np.sign(p) * np.log10(1 + 9 * np.abs(p))
+    expected, _ = np.histogram(np.clip(shown, -6, 6), 8, (-6, 6))
+    assert (found.saturated, found.shown, found.limit) == (None, "pressure", 6.0)
     assert found.histogram == tuple(expected)
     assert found.flips > 0
     optimizer.param_groups[0]["threshold"] = 0.0

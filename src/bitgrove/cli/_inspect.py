@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,10 @@ def _show_model(session: Session) -> None:
 
 
 def _binary_weights(node: Node, channels: int) -> int:
-    if node.op not in ("binary_conv2d", "binary_weight_conv2d"):
+    if not node.op.startswith(("binary_conv", "binary_weight_conv")):
         return 0
-    filters, height, width, _ = node.tensors["weight"].shape
-    return filters * height * width * channels // node.attributes["groups"]
+    taps_and_filters = prod(node.tensors["weight"].shape[:-1])  # the last axis is of bytes
+    return taps_and_filters * channels // node.attributes["groups"]
 
 
 def _show_tensors(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:

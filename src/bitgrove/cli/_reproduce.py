@@ -41,7 +41,7 @@ def reproduce(
     out:
         Folder of the run. By default runs/RECIPE.
     seed:
-        Of everything random; the first one of several.
+        Of weights, order and shifts; the first one of several. Of a study the split stays.
     seeds:
         How many seeds to run, for the spread. By default 1.
     budget:

@@ -18,6 +18,8 @@ class Stage:
     """A fresh network of a width."""
     config: TrainingConfig
     """At paper scale, but for the number of epochs."""
+    signed_pixels: bool = False
+    """Scale pixels to [-1, 1]; else standardise them by the training images."""
     share: float = 1.0
     """Of the arm's epochs, above 0."""
     inherit: bool = True

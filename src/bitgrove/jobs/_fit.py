@@ -205,23 +205,24 @@ def _twin(
 
 def _prove(model: nn.Module, session: Session, test: ImageData, steps: Steps) -> str:
     steps.say("comparing the packed model with the torch model on the test images")
-    integers = signs = ties = 0
+    integers = signs = turned = 0
     error = 0.0
     for start in range(0, len(test), 256):
         x = session.preprocessing.normalise(test.images[start : start + 256])
         found = export.verify(model, session.artifact, x, threads=session.threads)
         if not found.equal():
             raise RuntimeError(f"the packed model differs from the torch model: {found}")
-        integers, signs, ties = integers + found.integers, signs + found.signs, ties + found.ties
+        integers, signs = integers + found.integers, signs + found.signs
+        turned += found.signs_turned
         error = max(error, found.relative_error)
     sentence = (
         f"On all {len(test):,} test images {integers:,} integers of binary layers are equal one by "
         f"one, as are {signs:,} signs; logits differ by at most {error:.1e} of the largest."
     )
-    if ties:
+    if turned:
         sentence += (
-            f" In {ties} images rounding turned the sign of a number next to zero; these are left "
-            "out of the comparison of signs and logits."
+            f" Float rounding turned {turned} of the signs, all of them at their thresholds; torch "
+            "went on with the packed ones."
         )
     steps.say(sentence)
     return sentence

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import data, report
 from ._arms import Plan, StudyOptions
-from ._budget import Scale, scale_to_budget
+from ._budget import Scale, least_epochs, scale_to_budget
 from ._expected import compare_with_expected, write_expected
 from ._outcome import Outcome
 from ._page import study_record
@@ -97,6 +97,11 @@ def _scale(
     for name, value in (("width", width), ("epochs", epochs), ("budget", budget)):
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"{name} must be above 0, got {value}")
+    least = least_epochs(plan)
+    if epochs is not None and epochs < least:
+        raise ValueError(
+            f"epochs must be at least {least}, one for each stage of an arm, got {epochs}"
+        )
     if budget is None or (width and epochs):
         return Scale(width or plan.widths[0], epochs)
     if width:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from ._outcome import Outcome
 from ._steps import Steps
 
 _VERIFIED = 64
-"""Test images on which a packed network is compared with torch's."""
+"""Validation images on which a packed network is compared with torch's."""
 
 
 def train_arms(
@@ -48,7 +49,8 @@ def train_arms(
     for seed in options.seeds:
         for arm in plan.arms:
             folder = out / arm.name / f"seed-{seed}"
-            settings = _settings(plan, arm, scale, options)
+            with torch.random.fork_rng():
+                settings = _settings(plan, arm, scale, options)
             done = _done(folder / "outcome.json", settings) if options.resume else None
             if done is None:
                 steps.say(f"{arm.title}, seed {seed}")
@@ -132,6 +134,7 @@ def _train_stage(
         splits.validation,
         folder,
         config,
+        preprocessing=_preprocessing(stage, splits.train),
         teacher=teacher,
         bits=True,
         threads=options.threads,
@@ -142,6 +145,14 @@ def _train_stage(
     if result.interrupted or result.best is None:
         raise InterruptedRunError(f"interrupted after {result.epochs} epochs; --resume goes on")
     return result
+
+
+def _preprocessing(stage: Stage, train: ImageData) -> Preprocessing:
+    standard = train.preprocessing()
+    if not stage.signed_pixels:
+        return standard
+    halves = (0.5,) * standard.channels
+    return replace(standard, mean=halves, std=halves)
 
 
 def _epochs(arm: Arm, total: int) -> list[int]:
@@ -160,7 +171,7 @@ def _pack(
     model: nn.Module, splits: Splits, preprocessing: Preprocessing, path: Path
 ) -> tuple[int, str]:
     """Write the packed network and prove that it is the same."""
-    pixels = preprocessing.normalise(splits.test.images[:_VERIFIED])
+    pixels = preprocessing.normalise(splits.validation.images[:_VERIFIED])
     artifact = export.pack(
         model,
         torch.from_numpy(pixels[:1]),
@@ -179,8 +190,24 @@ def _settings(plan: Plan, arm: Arm, scale: Scale, options: StudyOptions) -> dict
         "dataset": plan.dataset,
         "width": scale.width,
         "epochs": _epochs(arm, scale.epochs_of(arm)),
-        "stages": [plain(options.apply(stage.config)) for stage in arm.stages],
+        "reestimate": arm.reestimate,
+        "stages": [
+            {
+                "config": plain(options.apply(stage.config)),
+                "model": _hash_of(stage.create(scale.width)),
+                "signed_pixels": stage.signed_pixels,
+                "inherit": stage.inherit,
+                "teach": stage.teach,
+            }
+            for stage in arm.stages
+        ],
     }
+
+
+def _hash_of(model: nn.Module) -> str:
+    """Tells one architecture, options included, from another."""
+    shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
+    return hashlib.sha256(f"{model}{shapes}".encode()).hexdigest()
 
 
 def _done(path: Path, settings: dict[str, Any]) -> Outcome | None:

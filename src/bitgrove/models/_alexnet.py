@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ..nn import Estimator
 from ._parts import Real, Size, check_at_least_one, pair, real_convolution, sequence
-from ._xnor import xnor_bits, xnor_layer
+from ._xnor import EPS, xnor_bits, xnor_layer
 
 
 class AlexNet(nn.Module):
@@ -17,10 +17,11 @@ class AlexNet(nn.Module):
     one of 227 leaves 56, 27, 13 and 6, so both fit the same weights. See
     :class:`bitgrove.models.XnorNetCifar10` for the layers.
 
-    Source: Rastegari et al., XNOR-Net, ECCV 2016, with the settings of the authors' code: the eps
-    of the first batch norm is 1e-5 and that of the last one 1e-3, of the others 1e-4; the
-    binary-weight network has dropout of 0.1 before each of the 4096. Differences: no biases where a
-    batch norm takes them away again.
+    Source: Rastegari et al., XNOR-Net, ECCV 2016, with the settings of the authors' code. XNOR-Net:
+    the eps of the first batch norm is 1e-5 and that of the last one 1e-3, of the others 1e-4. The
+    binary-weight network: eps 1e-3 throughout, pooling behind the ReLU, dropout of a tenth of the
+    channels before each of the 4096. Differences: no biases where a batch norm takes them away
+    again.
 
     Args:
         weights_only: make the binary-weight network (BWN), whose activations stay real.
@@ -92,12 +93,14 @@ class AlexNet(nn.Module):
                 weights_only=weights_only,
                 padding=padding,
                 pool=nn.MaxPool2d(3, 2) if pool else None,
+                pool_last=weights_only,
+                eps=1e-3 if weights_only else EPS,
                 dropout=dropout if after == wide else 0.0,
             )
 
         self.stem = sequence(
             conv=real_convolution(in_channels, width, 11, stride=4, padding=2),
-            norm=nn.BatchNorm2d(width, eps=1e-5),
+            norm=nn.BatchNorm2d(width, eps=1e-3 if weights_only else 1e-5),
             activation=bits.relu(),
             pool=nn.MaxPool2d(3, 2),
         )

@@ -27,7 +27,8 @@ class ReActNet(nn.Module):
 
     Source: Liu et al., ReActNet, ECCV 2020 (ReActNet-A). Its training has two steps: first
     ``weight_estimator=None``, real weights on binary activations; its state dict then starts the
-    binary network.
+    binary network. Differences: the gradient of a weight is multiplied by its filter's magnitude,
+    as in Bi-Real Net, which Adam does not notice; the authors' code multiplies the value alone.
 
     Args:
         in_channels: channels of the pictures.

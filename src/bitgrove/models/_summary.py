@@ -79,7 +79,7 @@ class Summary:
     def operations(self) -> float:
         """``binary_macs / 64 + real_macs``: the OPs of the papers, 64 bits to one instruction.
 
-        Source: Liu et al., Bi-Real Net, ECCV 2018, sec. 4.3. Papers count it with or without the
+        Source: Liu et al., Bi-Real Net, ECCV 2018. Papers count it with or without the
         last linear layer; see :meth:`without`.
         """
         return self.binary_macs / 64 + self.real_macs

@@ -51,20 +51,24 @@ def xnor_layer(
     stride: int = 1,
     padding: int = 0,
     pool: nn.Module | None = None,
+    pool_last: bool = False,
     dropout: float = 0.0,
+    eps: float = EPS,
 ) -> nn.Sequential:
     """``batch norm -> sign -> 1-bit convolution (-> pooling)``, or with real inputs the usual.
 
     The usual is ``1-bit convolution (-> pooling) -> batch norm -> ReLU``, this one left out without
-    ``activate``.
+    ``activate``; with ``pool_last`` the pooling comes after it. Dropout drops whole channels.
 
-    Source: Rastegari et al., XNOR-Net, ECCV 2016, fig. 3. Differences: the authors' code adds
+    Source: Rastegari et al., XNOR-Net, ECCV 2016. Differences: the authors' code adds
     biases, which the next batch norm takes away again; they are left out.
     """
-    drop = nn.Dropout(dropout) if dropout else None
+    drop = nn.Dropout2d(dropout) if dropout else None
     conv = bits.convolution(before, after, kernel, stride=stride, padding=padding)
     if weights_only:
-        norm, relu = nn.BatchNorm2d(after, eps=EPS), bits.relu() if activate else None
+        norm, relu = nn.BatchNorm2d(after, eps=eps), bits.relu() if activate else None
+        if pool_last:
+            return sequence(dropout=drop, conv=conv, norm=norm, activation=relu, pool=pool)
         return sequence(dropout=drop, conv=conv, pool=pool, norm=norm, activation=relu)
-    norm = nn.BatchNorm2d(before, eps=EPS)
+    norm = nn.BatchNorm2d(before, eps=eps)
     return sequence(dropout=drop, norm=norm, activation=bits.activation(), conv=conv, pool=pool)

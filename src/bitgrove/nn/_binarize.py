@@ -29,6 +29,9 @@ _CONVOLUTIONS: dict[type[nn.Module], type[BinaryConvNd]] = {
 }
 _REAL = (*_CONVOLUTIONS, nn.Linear)
 
+_SHORTCUT = "a shortcut itself"
+"""Why a layer stays real that reads past a ReLU, as in Bi-Real Net, once a sign reads it too."""
+
 
 def binarize_model(
     model: nn.Module,
@@ -49,7 +52,8 @@ def binarize_model(
     as Bi-Real Net is built:
 
     - ReLU and its like directly before a sign, or with only pooling, dropout, sums and reshaping in
-      between, would leave nothing negative and every sign +1. They are removed.
+      between, would leave nothing negative and every sign +1. They are removed, but for other
+      layers that read them and stay real.
     - A binary layer is followed by a batch norm: the one that was there, or a new one whose shift
       is the layer's bias. A bias before a batch norm is dropped, since the norm subtracts it.
     - With ``shortcut`` every binary convolution that keeps the shape of its input gets a shortcut
@@ -121,7 +125,8 @@ def binarize_model(
         raise ValueError(f"nothing is left to be binary; all stays real:\n{changes.report()}")
     ours = changes.of("binary")
     binary = [node for node in surgeon.calls(BinaryLayer) if str(node.target) in ours]
-    _remove_rectifiers(surgeon, binary, changes)
+    real = {name for name, reason in kept.items() if reason != _SHORTCUT}
+    _remove_rectifiers(surgeon, binary, real, changes)
     if shortcut:
         for node in reversed(binary):
             _give_shortcut(surgeon, node, changes)
@@ -187,7 +192,7 @@ def _reasons_to_stay_real(
         elif module.padding_mode != "zeros" or _padding(module) is None:
             kept[str(node.target)] = "its padding has no binary form"
         elif _is_shortcut(surgeon, node, module):
-            kept[str(node.target)] = "a shortcut itself"
+            kept[str(node.target)] = _SHORTCUT
     if keep_ends and names:
         kept[names[-1]] = "the last layer"
         kept[names[0]] = "the first layer"
@@ -277,13 +282,17 @@ def _give_norm(surgeon: Surgeon, node: fx.Node, module: Any, changes: _Changes) 
     changes.note(name, "batch norm added", f"none followed {node.target}")
 
 
-def _remove_rectifiers(surgeon: Surgeon, binary: list[fx.Node], changes: _Changes) -> None:
+def _remove_rectifiers(
+    surgeon: Surgeon, binary: list[fx.Node], real: set[str], changes: _Changes
+) -> None:
     for node in binary:
         for relu in surgeon.rectifiers(node.all_input_nodes[0]):
             name = str(relu.target) if relu.op == "call_module" else relu.name
             detail = f"{node.target} takes the sign of what it would have cut"
+            still = surgeon.remove(relu, real)
+            if still:
+                detail += f"; it stays for {', '.join(still)}"
             changes.note(name, "activation removed", detail)
-            surgeon.remove(relu)
 
 
 def _give_shortcut(surgeon: Surgeon, node: fx.Node, changes: _Changes) -> None:

@@ -77,10 +77,20 @@ class Surgeon:
             value = value.all_input_nodes[0]
         return value
 
-    def remove(self, node: fx.Node) -> None:
-        """Let the input of ``node`` take its place."""
-        node.replace_all_uses_with(node.all_input_nodes[0])
-        self.graph.erase_node(node)
+    def remove(self, node: fx.Node, keep_for: Set[str]) -> list[str]:
+        """Let the input of ``node`` take its place, but for modules of these names that read it.
+
+        Returns the names of those.
+        """
+        source = node.all_input_nodes[0]
+        kept = [user for user in node.users if self.module(user) and str(user.target) in keep_for]
+        for user in [user for user in node.users if user not in kept]:
+            user.replace_input_with(node, source)
+        if kept:
+            self._out_of_place(node)
+        else:
+            self.graph.erase_node(node)
+        return [str(user.target) for user in kept]
 
     def norm_after(self, node: fx.Node) -> fx.Node | None:
         """The batch norm that alone reads ``node``."""
@@ -138,6 +148,17 @@ class Surgeon:
         """Whether ``on`` is among what ``value`` is computed from, itself included."""
         return on in self._ancestors(value)
 
+    def _out_of_place(self, node: fx.Node) -> None:
+        """Let what is now read both before and after ``node`` keep its values."""
+        module = self.module(node)
+        if module is not None:
+            setattr(module, "inplace", False)  # noqa: B010 - not every one declares it
+        elif node.op == "call_method":
+            node.target = str(node.target).removesuffix("_")
+        else:
+            node.target = {F.relu_: F.relu, torch.relu_: torch.relu}.get(node.target, node.target)  # pyright: ignore[reportArgumentType, reportCallIssue]
+            node.args, node.kwargs = node.args[:1], {}
+
     def _ordered(self, layer: fx.Node, addition: fx.Node) -> tuple[fx.Node, fx.Node]:
         a, b = self.summands(addition)
         normed = self.norm_after(layer) or layer
@@ -170,8 +191,20 @@ class Surgeon:
         return isinstance(module, _RELU_LIKE) or _calls(node, _RELU_FUNCTIONS, _RELU_METHODS)
 
     def _is_monotone(self, node: fx.Node) -> bool:
-        known = isinstance(self.module(node), _MONOTONE)
-        return known or _calls(node, _MONOTONE_FUNCTIONS, _MONOTONE_METHODS)
+        module = self.module(node)
+        known = isinstance(module, _MONOTONE)
+        if not known and not _calls(node, _MONOTONE_FUNCTIONS, _MONOTONE_METHODS):
+            return False
+        if node.target in _ADDITIONS or node.target in ("add", "add_"):
+            numbers = [a for a in node.args if not isinstance(a, fx.Node)]
+            return "alpha" not in node.kwargs and all(_is_positive(n) for n in numbers)
+        # Cubic interpolation overshoots; the mode is the fourth argument of the function.
+        mode = getattr(module, "mode", node.kwargs.get("mode", [*node.args, *"nnn"][3]))
+        return mode != "bicubic"
+
+
+def _is_positive(number: Any) -> bool:
+    return isinstance(number, int | float) and number >= 0
 
 
 def _calls(node: fx.Node, functions: Set[Any], methods: Set[Any]) -> bool:

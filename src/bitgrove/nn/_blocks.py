@@ -14,7 +14,7 @@ class BiRealBlock(nn.Module):
     The shortcut carries the real values past the sign. Where the shape changes it is
     ``average pool -> real 1x1 convolution -> batch norm``, else the identity.
 
-    Source: Liu et al., Bi-Real Net, ECCV 2018, fig. 3. Differences: the border of the convolution
+    Source: Liu et al., Bi-Real Net, ECCV 2018. Differences: the border of the convolution
     is padded with ``pad_value`` and not with 0, so that it has two values.
 
     Args:

@@ -19,10 +19,11 @@ class BinaryConv2d(BinaryConvNd):
     :func:`bitgrove.nn.clip_latents_` after each step. NaN is not looked for: its sign is -1.
 
     Sources: Hubara et al., Binarized Neural Networks, NeurIPS 2016; Rastegari et al., XNOR-Net,
-    ECCV 2016, sec. 3 (``scale="channel"``, ``input_scale``); Bulat and Tzimiropoulos, XNOR-Net++,
-    BMVC 2019, sec. 4 (``"learned"``, ``"map"``, ``"plane"`` and ``"spatial"`` are its cases 1 to
-    4). Differences: the gradient of alpha is the full one, where XNOR-Net's eq. 6 keeps one of its
-    terms.
+    ECCV 2016 (``scale="channel"``, ``input_scale``); Bulat and Tzimiropoulos, XNOR-Net++,
+    BMVC 2019 (``"learned"``, ``"map"``, ``"plane"`` and ``"spatial"`` are its cases 1 to 4).
+    Differences: the gradient of alpha is the full one, a sum over the filter, where XNOR-Net keeps
+    the diagonal of it; a latent weight at the edge of the clip itself still moves, while XNOR-Net's
+    code stops it there.
 
     Args:
         in_channels: channels of the input, a multiple of ``groups``.

@@ -28,7 +28,10 @@ class Bop(FlippingOptimizer):
     loss scale all change its meaning: unscale gradients before the step, as
     ``torch.amp.GradScaler.step`` does.
 
-    Source: Helwegen et al., Latent Weights Do Not Exist, NeurIPS 2019, algorithm 1.
+    Source: Helwegen et al., Latent Weights Do Not Exist, NeurIPS 2019. Differences: where ``m w``
+    equals the threshold exactly the weight stays, while the authors' code makes it +1; and the
+    layers of this library take signs from the first pass on, while there it sees the real weights
+    that were drawn.
 
     Args:
         params: binary parameters, or groups of them (a dict with ``"params"`` and settings of its

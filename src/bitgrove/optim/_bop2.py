@@ -26,7 +26,7 @@ class Bop2ndOrder(FlippingOptimizer):
     Multiplying the loss by a number changes almost nothing, unlike in :class:`Bop`; all else said
     there holds here too.
 
-    Source: Suárez-Ramírez et al., A Bop and Beyond, 2021, and its published code. Both runs
+    Source: Suárez-Ramírez et al., Bop and Beyond, 2021, and its published code. Both runs
     on CIFAR-10 (91.9 % biased, 91.4 % unbiased, batches of 50, 500 epochs) change all three numbers
     linearly over training: threshold 1e-5 to 1e-8, adaptivity_rate 1e-2 to 1e-5, second_rate 1e-7
     to 1e-2. The defaults are ours, the magnitudes in the midst of these, for use without schedules.

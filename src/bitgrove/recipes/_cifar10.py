@@ -8,13 +8,11 @@ from torch import nn
 
 from .. import models
 from ..jobs import Stage
+from ..optim import split_parameters
 from ..training import Gradient, Linear, Method, TrainingConfig
 
 WIDTHS = (128, 64, 32, 16)
 """Channels of BinaryNet's first layer: as published, then for budgets."""
-
-BINARYNET = ("binarynet", {})
-XNORNET = ("xnornet_cifar10", {})
 
 
 def stage(
@@ -24,7 +22,7 @@ def stage(
     *,
     batch_size: int,
     augment: bool = True,
-    divide_width: int = 1,
+    uniform: bool = False,
     **stage_options: Any,
 ) -> Stage:
     """A stage that trains a model of :mod:`bitgrove.models` on pictures of 32x32 pixels.
@@ -35,12 +33,16 @@ def stage(
         method: what moves the parameters.
         batch_size: images per step.
         augment: shift by up to 4 pixels and mirror.
-        divide_width: the model's width is that of the study divided by this.
+        uniform: draw latent weights evenly from [-1, 1], as BNN's code does.
         stage_options: of :class:`bitgrove.jobs.Stage`.
     """
 
     def create(width: int) -> nn.Module:
-        return models.create(model, num_classes=10, width=width // divide_width, **options)
+        network = models.create(model, num_classes=10, width=width, **options)
+        if uniform:
+            for latent in split_parameters(network)[0]:
+                nn.init.uniform_(latent, -1, 1)
+        return network
 
     config = TrainingConfig(
         batch_size=batch_size,

@@ -16,7 +16,8 @@ class StudyHistogram:
     are in the outermost ones."""
     limit: float
     shown: Literal["latent", "pressure"] = "latent"
-    """Latent weights, or the average gradients of Bop in units of its threshold."""
+    """Latent weights, or the average gradients ``p`` of Bop in units of its threshold, as
+    ``sign(p) log10(1 + 9 |p|)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

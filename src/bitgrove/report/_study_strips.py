@@ -19,6 +19,13 @@ LEFT, TOP, BOTTOM = 26, 22, 18
 _LAYERS = 8
 """Strips per method at most."""
 
+_TICKS = {
+    "latent": ((1.0, "1"), (0.0, "0"), (-1.0, "−1")),
+    # On the scale of a StudyHistogram: 1 is at 1, a thousand and a million near 4 and 7.
+    "pressure": ((3.954, "10³"), (1.0, "1"), (-1.0, "−1"), (-3.954, "−10³")),
+}
+"""Value on the strip's own scale, text."""
+
 _COLUMNS = 240
 """Epochs per strip at most; of more, evenly chosen ones are shown."""
 
@@ -66,7 +73,7 @@ def _arm_strips(arm: StudyArm, number: int) -> ArmStrips | None:
     kinds = {h.shown for layers in run.histograms.values() for h in layers.values()}
     what = {
         "latent": "latent weights",
-        "pressure": "average gradients, in units of the threshold",
+        "pressure": "average gradients, in units of the threshold, on a scale of powers of ten",
     }
     note = f"{' and '.join(what[kind] for kind in sorted(kinds))}; seed {run.seed}"
     if len(shown) < len(layers):
@@ -108,7 +115,7 @@ def _strip(layer: str, histograms: Mapping[int, Mapping[str, StudyHistogram]]) -
         ),
         y_ticks=tuple(
             ((top + bottom) / 2 - value / limit * (bottom - top) / 2, text)
-            for value, text in ((1.0, "1"), (0.0, "0"), (-1.0, "−1"))
+            for value, text in _TICKS[columns[0].shown]
             if abs(value) <= limit
         ),
     )

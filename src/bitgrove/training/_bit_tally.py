@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from ..optim import FlippingOptimizer, split_parameters
 
-_LATENT_RANGE, _PRESSURE_RANGE = 1.5, 3.0
+_LATENT_RANGE, _PRESSURE_RANGE = 1.5, 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,9 @@ class WeightBits:
     saturated: float | None
     """Share of the latent weights at 1 or beyond; None where there are none, as with Bop."""
     shown: Literal["latent", "pressure"] | None
-    """What ``histogram`` counts: latent weights, or with Bop its averages in units of the threshold
-    (:meth:`bitgrove.optim.FlippingOptimizer.pressure`); None where those are not defined."""
+    """What ``histogram`` counts: latent weights, or with Bop its averages ``p`` in units of the
+    threshold (:meth:`bitgrove.optim.FlippingOptimizer.pressure`) as ``sign(p) log10(1 + 9 |p|)``,
+    because they spread over many powers of ten; 1 stays 1. None where those are not defined."""
     limit: float
     """The histogram goes from minus to plus this, in bins of one width."""
     histogram: tuple[int, ...]
@@ -167,7 +168,10 @@ class BitTally:
             shown, values, limit = "latent", w, _LATENT_RANGE
             saturated = int((w.abs() >= 1).count_nonzero()) / size
         else:
-            shown, values, limit = "pressure", flipper.pressure(count.parameter), _PRESSURE_RANGE
+            shown, limit = "pressure", _PRESSURE_RANGE
+            values = flipper.pressure(count.parameter)
+            if values is not None:
+                values = values.sign() * torch.log10(1 + 9 * values.abs())
         return WeightBits(
             flips=int(count.flips) / (size * self._updates) if self._updates else None,
             changed=int(torch.ne(count.signs, count.start).count_nonzero()) / size,

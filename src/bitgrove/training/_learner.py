@@ -81,8 +81,9 @@ class Learner(pl.LightningModule):
         return (self.current_epoch + 1) * len(self._batches)
 
     def on_train_start(self) -> None:
-        """Begin within the bounds that the method keeps."""
-        self.mover.settle()
+        """Begin within the bounds that the method keeps; a run that goes on is there already."""
+        if self.current_epoch == 0:
+            self.mover.settle()
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch by its number alone, so that it can be run again after an interruption."""

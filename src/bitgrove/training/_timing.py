@@ -26,6 +26,8 @@ def seconds_per_image(
 ) -> float:
     """Wall time of training by one image: the fastest of a few steps on a copy of ``model``.
 
+    Measured where :func:`bitgrove.training.fit` trains by default: on a GPU if there is one.
+
     Validation, checkpoints and start-up are not in it.
 
     Args:
@@ -42,16 +44,20 @@ def seconds_per_image(
     >>> 0 < seconds_per_image(model, digits, TrainingConfig()) < 1
     True
     """
-    model = copy.deepcopy(model).train().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = copy.deepcopy(model).to(device).train()
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    teacher = copy.deepcopy(teacher).to(device) if teacher is not None else None
     few = data.select(range(min(config.batch_size, len(data))))
-    batches = Batches(few, few.preprocessing(), batch_size=config.batch_size)
+    batches = Batches(few, few.preprocessing(), batch_size=config.batch_size, device=device)
     images, labels = next(iter(batches))
     mover = Mover(config.method, model)
+    half = config.precision == "bfloat16"
     fastest = float("inf")
     with using_threads(threads):
         for step in range(steps + 1):
             started = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 logits = model(images).float()
                 taught = None
                 if teacher is not None:
@@ -64,6 +70,8 @@ def seconds_per_image(
             for optimizer in mover.optimizers:
                 optimizer.step()
             mover.settle()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
             if step:
                 fastest = min(fastest, time.perf_counter() - started)
     return fastest / len(few)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ...jobs import Arm, Plan
 from ...training import Constant, Flips, Gradient, Linear, Method
+from .. import bnn, bop, bop_second_order
 from .._cifar10 import stage
 from ..bireal_net import recipe as bireal
 from ..xnor_net import recipe as xnor
@@ -20,9 +21,23 @@ _RATE = 5e-3
 _BINARYNET = Gradient(kind="adam", lr=Linear(0.01))
 
 
-def _arm(name: str, title: str, paper: str, options: dict[str, object], method: Method) -> Arm:
-    stages = (stage("binarynet", {"variant": "bop", **options}, method, batch_size=_BATCH),)
-    return Arm(name=name, title=title, paper=paper, stages=stages, epochs=_EPOCHS)
+def _arm(
+    name: str,
+    title: str,
+    paper: str,
+    options: dict[str, object],
+    method: Method,
+    published: float | None = None,
+) -> Arm:
+    return Arm(
+        name=name,
+        title=title,
+        paper=paper,
+        stages=(stage("binarynet", {"variant": "bop", **options}, method, batch_size=_BATCH),),
+        epochs=_EPOCHS,
+        published=published,
+        published_under="500 epochs of a network of width 128" if published else "",
+    )
 
 
 def _alike(arm: Arm, *, divide_width: int = 1) -> Arm:
@@ -61,6 +76,7 @@ ARMS = (
         "Hubara et al., NeurIPS 2016",
         {},
         Method(real=_BINARYNET, binary=Gradient(kind="adam", lr=Linear(1e-3), glorot=True)),
+        published=bnn.ARM.published,
     ),
     _arm(
         "bop",
@@ -71,6 +87,7 @@ ARMS = (
             real=_BINARYNET,
             binary=Flips(threshold=Constant(1e-7), adaptivity_rate=Linear(1e-3, 1e-4)),
         ),
+        published=bop.BOP.published,
     ),
     _arm(
         "bop2",
@@ -85,6 +102,7 @@ ARMS = (
                 second_rate=Linear(1e-3, 1e-2),
             ),
         ),
+        published=bop_second_order.BIASED.published,
     ),
     _alike(bireal.FLOAT, divide_width=2),
     _alike(bireal.ONE_STEP, divide_width=2),

@@ -23,6 +23,8 @@ ARM = Arm(
             ),
             batch_size=50,
             augment=False,
+            uniform=True,
+            signed_pixels=True,
         ),
     ),
     epochs=500,
