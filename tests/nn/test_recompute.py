@@ -116,6 +116,18 @@ def test_one_gradient_may_be_asked_for(which, create_graph):
     assert torch.equal(got, defined(layer, x, g)[1 + which])
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_weight_may_be_frozen(create_graph):
+    torch.manual_seed(0)
+    layer = bnn.BinaryConv2d(4, 8, 3, pad_value=0, input_estimator="approx").requires_grad_(False)
+    x = torch.randn(2, 4, 6, 6, requires_grad=True)
+    y = layer(x)
+    g = torch.randn_like(y)
+    (got,) = torch.autograd.grad(y, x, g, create_graph=create_graph)
+    assert torch.equal(got, defined(layer, x.detach(), g)[1])
+    assert layer.weight.grad is None
+
+
 def test_a_weight_alone_is_trained():
     torch.manual_seed(0)
     layer = bnn.BinaryConv2d(4, 8, 3, pad_value=0, input_estimator="approx")

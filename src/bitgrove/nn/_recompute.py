@@ -30,11 +30,11 @@ class Convolution:
         return torch.convolution(x, weight, None, *self._settings)
 
     def pull_back(
-        self, gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool]
-    ) -> tuple[Tensor, Tensor]:
-        """The gradients of ``x`` and ``weight``, in new memory, where they are wanted."""
+        self, gradient: Tensor, x: Tensor, weight: Tensor, of_weight: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The gradients of ``x`` and, where it is wanted, of ``weight``, in new memory."""
         gx, gw, _ = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, *self._settings, (*wanted, False)
+            gradient, x, weight, None, *self._settings, (True, of_weight, False)
         )
         return gx, gw
 
@@ -96,20 +96,17 @@ class _SignedConvolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:2]
+        wanted = bool(ctx.needs_input_grad[1])  # of the weight; that of x is, or we were not here
         (of_input, of_weight), convolution = ctx.estimators, ctx.convolution
         if torch.is_grad_enabled():  # to be differentiated again: leave it all to autograd
             signed = weight if of_weight is None else Estimator.__call__(of_weight, weight)
             y = convolution(of_input(x), signed)
-            inputs = [x, signed] if all(wanted) else [x if wanted[0] else signed]
-            found = iter(torch.autograd.grad(y, inputs, gradients[0], create_graph=True))
-            gx, gw = (next(found) if is_wanted else None for is_wanted in wanted)
-            return gx, gw, None, None, None
+            inputs = (x, signed) if wanted else (x,)
+            gx, *gw = torch.autograd.grad(y, inputs, gradients[0], create_graph=True)
+            return gx, gw[0] if wanted else None, None, None, None
         signed = weight if of_weight is None else sign(weight)
         gx, gw = convolution.pull_back(gradients[0], brief_signs(x), signed, wanted)
-        if wanted[0]:
-            gx = of_input.pull_back_(gx, x)
-        return gx, gw, None, None, None
+        return of_input.pull_back_(gx, x), gw, None, None, None
 
 
 def _draws(estimator: Estimator) -> bool:
