@@ -3,8 +3,11 @@
 Networks: Bi-Real-18 and its float twin (ReLU) on pictures of 224 and of 32 pixels, forward,
 backward and Adam. Layers: a binary 3x3 convolution against ``torch.nn.Conv2d`` at ResNet-18's four
 shapes, forward and backward. The two alternate in one process; a ratio is the median over the
-pairs, with its quartiles, so that a slow moment of a shared machine strikes both. Memory is what
-the step keeps for the backward pass, counted by torch's own hooks, and the peak of a process that
+pairs, with its quartiles, so that a slow moment of a shared machine strikes both; ``cpu_ratio`` is
+the same of the processor time, which does not count the waiting. glibc hands freed memory back to
+the system and takes it again page by page, now in the one step and now in the other:
+``MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_MMAP_THRESHOLD_=1000000000`` keeps it. Memory is what the
+step keeps for the backward pass, counted by torch's own hooks, and the peak of a process that
 does nothing else.
 
     python benchmarks/training_step.py --out benchmarks/results/training-step.json
@@ -80,19 +83,27 @@ def layer(channels: int, side: int, kind: str) -> Callable[[], None]:
 def compare(binary: Callable[[], None], twin: Callable[[], None], pairs: int) -> dict[str, Any]:
     """Times of both in alternation, and their ratio."""
     times: dict[str, list[float]] = {"binary": [], "float": []}
+    cpu: dict[str, list[float]] = {"binary": [], "float": []}
     for i in range(pairs + 1):
         for name, step in (("binary", binary), ("float", twin)):
-            started = time.perf_counter()
+            started, cpu_started = time.perf_counter(), time.process_time()
             step()
             if i:
                 times[name].append(time.perf_counter() - started)
-    ratios = [b / f for b, f in zip(times["binary"], times["float"], strict=True)]
+                cpu[name].append(time.process_time() - cpu_started)
     return {
         "binary_ms": round(1000 * statistics.median(times["binary"]), 2),
         "float_ms": round(1000 * statistics.median(times["float"]), 2),
-        "ratio": [round(q, 3) for q in statistics.quantiles(ratios, n=4)],
+        "ratio": _quartiles(times),
+        "cpu_ratio": _quartiles(cpu),
         "pairs": pairs,
     }
+
+
+def _quartiles(times: dict[str, list[float]]) -> list[float]:
+    """Of the ratio of binary to float."""
+    ratios = [b / f for b, f in zip(times["binary"], times["float"], strict=True)]
+    return [round(q, 3) for q in statistics.quantiles(ratios, n=4)]
 
 
 def kept_bytes(step: Callable[[], None]) -> int:
