@@ -259,3 +259,31 @@ def test_wrong_options_are_named_before_any_work(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("epoch", [1, 3], ids=["first stage", "second stage"])
+def test_a_stage_that_was_cut_short_goes_on_to_the_same_result(tmp_path, monkeypatch, epoch):
+    from bitgrove.training import _learner
+
+    class StopError(Exception):
+        pass
+
+    original, begun = _learner.Learner.on_train_epoch_start, []
+
+    def stop_at(self):
+        begun.append(self.current_epoch)
+        if len(begun) == epoch + 1:
+            raise StopError
+        original(self)
+
+    one = StudyOptions(seeds=(0,), threads=1, quiet=True)
+    whole = run(tmp_path / "whole", one, epochs=4, arms=("two",))
+    monkeypatch.setattr(_learner.Learner, "on_train_epoch_start", stop_at)
+    with pytest.raises(StopError):
+        run(tmp_path / "part", one, epochs=4, arms=("two",))
+    part = run(tmp_path / "part", replace(one, resume=True), epochs=4, arms=("two",))
+    assert len(begun) == 5  # the epoch that was cut short began twice
+    for got, expected in zip(part.outcomes, whole.outcomes, strict=True):
+        assert replace(got, seconds=0, curve=[]) == replace(expected, seconds=0, curve=[])
+    bits = [(tmp_path / w / "two/seed-0/stage-2/bits.jsonl").read_text() for w in ("part", "whole")]
+    assert bits[0] == bits[1]

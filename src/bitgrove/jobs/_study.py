@@ -128,6 +128,7 @@ def _train_stage(
     teacher: nn.Module | None,
 ) -> FitResult:
     config = replace(options.apply(stage.config), epochs=epochs, seed=seed)
+    begun = (folder / "checkpoints" / "last.ckpt").exists()
     result = training.fit(
         model,
         splits.train,
@@ -138,8 +139,8 @@ def _train_stage(
         teacher=teacher,
         bits=True,
         threads=options.threads,
-        resume=options.resume and (folder / "checkpoints" / "last.ckpt").exists(),
-        overwrite=True,
+        resume=options.resume and begun,
+        overwrite=not options.resume,
         progress=not options.quiet,
     )
     if result.interrupted or result.best is None:
