@@ -1,4 +1,6 @@
-"""Writes the table of results in the README from the JSON files in ``benchmarks/results``.
+"""Writes the tables of results in the README from the files that hold the measurements.
+
+These are ``benchmarks/results/*.json`` and a recipe's ``expected.toml``.
 
 python benchmarks/table.py          rewrite the README
 python benchmarks/table.py --check  fail if the README differs from the files
@@ -8,28 +10,50 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-START, END = "<!-- results: benchmarks/table.py -->", "<!-- end of results -->"
+EXPECTED = ROOT / "src" / "bitgrove" / "recipes" / "binary_methods" / "expected.toml"
 
 
 def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text()
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    wanted = f"{before}{START}\n\n{table()}\n\n{END}{after}"
+    wanted = text
+    for name, table in (("results", results()), ("methods", methods())):
+        start, end = f"<!-- {name}: benchmarks/table.py -->", f"<!-- end of {name} -->"
+        before, rest = wanted.split(start)
+        _, after = rest.split(end)
+        wanted = f"{before}{start}\n\n{table}\n\n{end}{after}"
     if "--check" not in sys.argv[1:]:
         readme.write_text(wanted)
     elif text != wanted:
         sys.exit("README.md differs from benchmarks/results: run python benchmarks/table.py")
 
 
-def table() -> str:
+def methods() -> str:
+    """The binary methods side by side, best first."""
+    figures = tomllib.loads(EXPECTED.read_text())
+    protocol = figures["protocol"]
+    lines = ["| method | test accuracy | packed |", "| --- | --- | --- |"]
+    for arm in sorted(figures["arms"].values(), key=lambda arm: -arm["mean"]):
+        accuracy = f"{arm['mean']:.1%} ± {arm['std']:.1%}"
+        lines.append(f"| {arm['title']} | {accuracy} | {arm['packed_bytes'] / 1000:.0f} kB |")
+    lines += [
+        "",
+        f"Mean and standard deviation over seeds {', '.join(map(str, protocol['seeds']))}; "
+        f"{protocol['split']}; width {protocol['width']}, {protocol['epochs']} epochs, "
+        f"{protocol['precision'][0]}. Repeat it by `{protocol['command']}`.",
+    ]
+    return "\n".join(lines)
+
+
+def results() -> str:
     digits, folder = load("digits"), load("fit-folder")
+    packed, step = load("pack-models")["models"], load("training-step")["networks"]["224"]
     rows = [
         ("digits 0–7, binary network, by neighbours", accuracy(digits, "neighbours")),
         ("the same, by logits", accuracy(digits, "logits")),
@@ -39,6 +63,15 @@ def table() -> str:
         ("network on disk, against its float32 weights", size(digits)),
         ("one 8x8 image, one thread, against torch float32", latency(digits["latency_ms"])),
         ("one 28x28 image, the same", latency([medians(folder["latency_ms"])])),
+        (
+            "Bop's BinaryNet, Bi-Real-18 on disk",
+            f"{packed['binarynet']['file_bytes'] / 1e6:.2f} MB, "
+            f"{packed['birealnet18']['file_bytes'] / 1e6:.2f} MB",
+        ),
+        (
+            "training step of Bi-Real-18 against its float twin, 224x224, one thread",
+            f"{step['ratio'][1]:.2f} times the time",
+        ),
         (
             "`make demo`'s training, packing and teaching",
             f"{median(digits['seconds']):.0f} s",

@@ -146,6 +146,30 @@ def test_an_outcome_of_another_network_is_not_used(finished):
             run_plan(plan, out, resume, width=4, epochs=2)
 
 
+def test_a_folder_belongs_to_one_study(finished):
+    out, _ = finished
+    other = replace(PLAN, name="another")
+    with pytest.raises(ValueError, match="holds a run of 'toy', not of 'another'"):
+        run_plan(other, out, replace(OPTIONS, resume=True), width=4, epochs=2)
+
+
+def test_an_arm_whose_packed_file_is_gone_is_trained_again(tmp_path):
+    one = StudyOptions(seeds=(0,), threads=1, quiet=True)
+    before = run(tmp_path / "run", one, arms=("plain",))
+    model = tmp_path / "run/plain/seed-0/model.grove"
+    packed = model.read_bytes()
+    model.unlink()
+    after = run(tmp_path / "run", replace(one, resume=True), arms=("plain",))
+    assert model.read_bytes() == packed
+    assert after.outcomes[0].test_accuracy == before.outcomes[0].test_accuracy
+
+
+def test_seconds_are_those_of_all_epochs(finished):
+    _, result = finished
+    for outcome in result.outcomes:
+        assert outcome.seconds == sum(row["seconds"] for row in outcome.curve) > 0
+
+
 def test_resuming_uses_what_is_done_and_gives_the_same(finished, tmp_path, monkeypatch):
     out, result = finished
     one = StudyOptions(seeds=(3, 4), threads=1, quiet=True, resume=True)
@@ -169,7 +193,7 @@ def test_several_commands_may_fill_one_folder(finished, tmp_path):
 def test_an_outcome_of_other_settings_or_a_damaged_one_is_not_used(finished):
     out, _ = finished
     resume = StudyOptions(seeds=(3, 4), threads=1, quiet=True, resume=True)
-    with pytest.raises(ValueError, match=r"outcome\.json was made with other settings"):
+    with pytest.raises(ValueError, match=r"other settings: epochs\.0 was 2 and is now 3"):
         run(out, resume, epochs=3)
     path = out / "plain" / "seed-3" / "outcome.json"
     before = path.read_text()
@@ -249,10 +273,10 @@ def test_spread_is_that_of_a_sample():
     ("options", "message"),
     [
         ({"arms": ("plain", "bop")}, "toy has no arm bop; it has: plain, two, taught"),
-        ({"width": 0}, "width must be above 0"),
-        ({"epochs": -1}, "epochs must be above 0"),
+        ({"width": 0}, "width must be a number above 0"),
+        ({"epochs": -1}, "epochs must be a number above 0"),
         ({"epochs": 1}, "epochs must be at least 2, one for each stage"),
-        ({"budget": float("inf")}, "budget must be above 0"),
+        ({"budget": float("inf")}, "budget must be a number above 0"),
     ],
 )
 def test_wrong_options_are_named_before_any_work(tmp_path, options, message):

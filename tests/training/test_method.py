@@ -21,6 +21,7 @@ from bitgrove.training import (
     SquaredHinge,
     Staircase,
     TrainingConfig,
+    TrainingError,
     fit,
     reestimate_batch_norm,
     seconds_per_image,
@@ -332,7 +333,12 @@ def test_timing_leaves_the_model_as_it_is(train):
     ("make", "message"),
     [
         (lambda: Gradient(kind="rmsprop"), "kind must be one of adam, adamw, sgd"),
-        (lambda: Gradient(weight_decay=-1.0), "weight_decay is out of range"),
+        (lambda: Gradient(weight_decay=-1.0), "weight_decay must be 0 or more"),
+        (lambda: Gradient(momentum=0.5), "momentum is of kind 'sgd'"),
+        (lambda: Gradient(kind="sgd", momentum=1.0), "momentum must be in 0 to below 1"),
+        (lambda: Flips(threshold=0, adaptivity_rate=1, unbiased=True), "unbiased is of the second"),
+        (lambda: Method(binary=BOP, centre=True), "centre is of latent weights"),
+        (lambda: Method(binary=BOP, only_norms=True), "only_norms leaves all weights alone"),
         (lambda: CrossEntropy(label_smoothing=1.0), "label_smoothing must be"),
         (lambda: Distillation(weight=0.0), "weight must be above 0"),
         (lambda: Distillation(temperature=0.0), "temperature must be above 0"),
@@ -341,3 +347,56 @@ def test_timing_leaves_the_model_as_it_is(train):
 def test_settings_of_methods_out_of_range_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Gradient(lr="fast"), "lr must be a number or a schedule"),
+        (lambda: Flips(threshold=None, adaptivity_rate=0.1), "threshold must be a number"),
+        (lambda: Method(real=BOP), "real must be a Gradient, got Flips"),
+        (lambda: Method(binary=1e-3), "binary must be a Gradient or Flips"),
+        (lambda: Method(loss="ce"), "loss must be one such as CrossEntropy"),
+        (lambda: TrainingConfig(method="bop"), "method must be a Method"),
+    ],
+)
+def test_parts_of_another_kind_are_refused(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_a_number_stands_for_a_schedule_that_stays(trained):
+    rates = []
+    for lr, out in ((0.02, "number"), (Constant(0.02), "schedule")):
+        _, result = trained(config(Method(real=Gradient(lr=lr))), out=out)
+        rates.append([row.learning_rate for row in result.history])
+    assert rates[0] == rates[1] == [0.02] * 3
+
+
+@pytest.mark.parametrize(
+    "method", [Method(binary=BOP), Method(centre=True)], ids=["flips", "centre"]
+)
+def test_a_rule_for_binary_weights_needs_some(trained, method):
+    real = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    with pytest.raises(ValueError, match="the model has none"):
+        trained(config(method), real)
+
+
+def test_a_teacher_of_another_shape_or_the_model_itself_is_refused(trained):
+    settings = config(Method(loss=Distillation()))
+    other = nn.Sequential(nn.Flatten(), nn.Linear(64, 7))
+    with pytest.raises(TrainingError, match=r"the teacher must give logits of shape \(1., 2\)"):
+        trained(settings, teacher=other, out="other")
+    model = network()
+    with pytest.raises(ValueError, match="cannot be its own teacher"):
+        trained(settings, model, teacher=model, out="own")
+    with pytest.raises(TypeError, match="teacher must be a module"):
+        trained(settings, teacher=3, out="number")
+
+
+def test_weights_that_are_not_finite_stop_the_run_though_the_loss_is(trained):
+    model = network()
+    with torch.no_grad():
+        model[2].weight.fill_(float("nan"))  # of which the sign is -1
+    with pytest.raises(TrainingError, match=r"2\.weight holds NaN or infinite"):
+        trained(config(Method(binary=None)), model)

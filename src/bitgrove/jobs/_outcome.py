@@ -24,7 +24,7 @@ class Outcome:
     """Counted over all stages, from 1."""
     epochs: int
     seconds: float
-    """Wall time of training."""
+    """Wall time of all epochs with their validation."""
     packed_bytes: int
     """Size of ``model.grove``; 0 where the network was not packed."""
     verification: str
@@ -49,4 +49,7 @@ class Outcome:
         try:
             return cls(**json.loads(path.read_text()))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged or of another version ({error})") from None
+            raise ValueError(
+                f"{path} is damaged or of another version ({error}); delete it to train this arm "
+                "with this seed again"
+            ) from None

@@ -30,7 +30,7 @@ def study_record(
         title=plan.title,
         what=(
             f"{plan.dataset}: {protocol['split']}. Networks of width {protocol['width']} "
-            f"({plan.widths[0]} at paper scale), {protocol['epochs']} epochs, batches of "
+            f"({plan.widths[0]} at paper scale), epochs: {protocol['epochs']}, batches of "
             f"{_listed(protocol['batch_size'])}, {_listed(protocol['precision'])} in training."
         ),
         arms=[
@@ -85,10 +85,17 @@ def _bits(outcome: Outcome, folder: Path) -> list[tuple[int, BitRecord]]:
     done = 0
     for number in sorted({int(row["stage"]) for row in outcome.curve}):
         path = folder / f"stage-{number}" / "bits.jsonl"
-        for record in read_bits(path) if path.is_file() else ():
+        for record in _read(path) if path.is_file() else ():
             found.append((done + record.epoch, record))
         done += sum(row["stage"] == number for row in outcome.curve)
     return found
+
+
+def _read(path: Path) -> list[BitRecord]:
+    try:
+        return read_bits(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; delete the file to leave its figures out") from None
 
 
 def _listed(values: Sequence[object]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import data, report
+from ..files import replacing
 from ._arms import Plan, StudyOptions
 from ._budget import Scale, least_epochs, scale_to_budget
 from ._expected import compare_with_expected, write_expected
@@ -56,12 +57,13 @@ def run_plan(
     steps = Steps(quiet=options.quiet)
     started = time.perf_counter()
     plan = _only(plan, arms)
+    _check_numbers(plan, budget, width, epochs)
+    _claim(out, plan)
     splits = data.load_splits(plan.dataset)
     scale = _scale(plan, splits, options, budget, width, epochs, steps)
     steps.say(
-        f"width {scale.width} of {plan.widths[0]}, "
-        f"{scale.epochs or 'the published number of'} epochs, {len(plan.arms)} arms, "
-        f"seeds {', '.join(map(str, options.seeds))}"
+        f"width {scale.width} of {plan.widths[0]}; epochs: {scale.epochs or 'as published'}; "
+        f"arms: {len(plan.arms)}; seeds: {', '.join(map(str, options.seeds))}"
     )
     outcomes = train_arms(plan, splits, scale, out, options, steps)
     command = _command(plan, scale, options, arms)
@@ -85,6 +87,34 @@ def _only(plan: Plan, names: tuple[str, ...]) -> Plan:
     return replace(plan, arms=tuple(a for a in plan.arms if not names or a.name in names))
 
 
+def _check_numbers(plan: Plan, budget: float | None, width: int | None, epochs: int | None) -> None:
+    for name, value in (("width", width), ("epochs", epochs), ("budget", budget)):
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be a number above 0, got {value}")
+    least = least_epochs(plan)
+    if epochs is not None and epochs < least:
+        raise ValueError(
+            f"epochs must be at least {least}, one for each stage of an arm, got {epochs}"
+        )
+
+
+def _claim(out: Path, plan: Plan) -> None:
+    """Mark the folder as this study's, before anything long begins.
+
+    Raises:
+        ValueError: it is another study's.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    mark = out / "study.txt"
+    if mark.is_file() and mark.read_text().strip() != plan.name:
+        raise ValueError(
+            f"{out} holds a run of {mark.read_text().strip()!r}, not of {plan.name!r}; choose "
+            "another folder"
+        )
+    with replacing(mark) as file:
+        file.write(f"{plan.name}\n".encode())
+
+
 def _scale(
     plan: Plan,
     splits: data.Splits,
@@ -94,14 +124,6 @@ def _scale(
     epochs: int | None,
     steps: Steps,
 ) -> Scale:
-    for name, value in (("width", width), ("epochs", epochs), ("budget", budget)):
-        if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be above 0, got {value}")
-    least = least_epochs(plan)
-    if epochs is not None and epochs < least:
-        raise ValueError(
-            f"epochs must be at least {least}, one for each stage of an arm, got {epochs}"
-        )
     if budget is None or (width and epochs):
         return Scale(width or plan.widths[0], epochs)
     if width:

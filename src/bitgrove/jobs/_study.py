@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from .. import export, training
 from ..data import ImageData, Splits
 from ..runtime import Preprocessing
 from ..training import FitResult
+from ..training._differences import differences
 from ..training._method import plain
 from ._arms import Arm, Plan, Stage, StudyOptions
 from ._budget import Scale
@@ -56,6 +56,8 @@ def train_arms(
                 steps.say(f"{arm.title}, seed {seed}")
                 done = _train_arm(arm, seed, splits, scale, folder, settings, options)
                 done.save(folder / "outcome.json")
+                for checkpoint in folder.glob("stage-*/checkpoints/last.ckpt"):
+                    checkpoint.unlink()  # only the best is of use to anybody now
             steps.say(
                 f"{arm.title}, seed {seed}: test {done.test_accuracy:.2%}, validation "
                 f"{done.validation_accuracy:.2%}, {done.seconds:.0f} s"
@@ -73,7 +75,6 @@ def _train_arm(
     settings: dict[str, Any],
     options: StudyOptions,
 ) -> Outcome:
-    started = time.perf_counter()
     before: nn.Module | None = None
     curve: list[dict[str, Any]] = []
     model, result = nn.Module(), None
@@ -97,24 +98,20 @@ def _train_arm(
     chosen = len(curve) - len(result.history) + result.best.epoch
     if arm.reestimate:
         training.reestimate_batch_norm(model, splits.train, result.preprocessing, seed=seed)
-    seconds = time.perf_counter() - started
     size, verification = _pack(model, splits, result.preprocessing, folder / "model.grove")
-    outcome = Outcome(
+    return Outcome(
         arm=arm.name,
         seed=seed,
         test_accuracy=_accuracy(model, splits.test, result.preprocessing),
         validation_accuracy=_accuracy(model, splits.validation, result.preprocessing),
         best_epoch=chosen,
         epochs=len(curve),
-        seconds=seconds,
+        seconds=sum(row["seconds"] for row in curve),
         packed_bytes=size,
         verification=verification,
         curve=curve,
         settings=settings,
     )
-    for checkpoint in folder.glob("stage-*/checkpoints/last.ckpt"):
-        checkpoint.unlink()  # only the best is of use to anybody now
-    return outcome
 
 
 def _train_stage(
@@ -217,12 +214,14 @@ def _done(path: Path, settings: dict[str, Any]) -> Outcome | None:
     Raises:
         ValueError: it was made with other settings.
     """
-    if not path.is_file():
+    if not path.is_file() or not path.with_name("model.grove").is_file():
         return None
     outcome = Outcome.load(path)
-    if outcome.settings != settings:
+    different = differences(outcome.settings, settings)
+    if different:
         raise ValueError(
-            f"{path} was made with other settings; resume with those, or --overwrite the run"
+            f"{path} was made with other settings: {'; '.join(different)}. Resume with those, or "
+            "--overwrite the run"
         )
     return outcome
 

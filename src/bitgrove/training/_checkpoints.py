@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..files import replacing
+from ._differences import differences
 from ._errors import TrainingError
 from ._learner import Learner
 from ._record import EpochMetrics, MetricsLog, best_of
@@ -133,12 +134,7 @@ def check_fingerprint(checkpoint: dict[str, Any], expected: Mapping[str, Any], p
     Raises:
         TrainingError: naming what differs, with both values.
     """
-    stored = checkpoint[_KEY]["fingerprint"]
-    different = [
-        f"{name} was {_short(stored.get(name))} and is now {_short(expected.get(name))}"
-        for name in sorted(set(stored) | set(expected))
-        if stored.get(name) != expected.get(name)
-    ]
+    different = differences(checkpoint[_KEY]["fingerprint"], dict(expected))
     if different:
         raise TrainingError(
             f"cannot resume from {path}: {'; '.join(different)}. Resume with what it was begun "
@@ -161,8 +157,3 @@ def load_weights(model: nn.Module, checkpoint: str | os.PathLike[str]) -> None:
         model.load_state_dict({name.removeprefix(_MODEL): state[name] for name in state})
     except RuntimeError as error:
         raise TrainingError(f"{checkpoint} belongs to another model: {error}") from None
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:12]}…{text[-4:]}"

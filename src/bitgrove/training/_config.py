@@ -43,11 +43,14 @@ class TrainingConfig:
     """Of the order, shifts and flips, and of layers that draw random numbers, 0 or more."""
 
     def __post_init__(self) -> None:
-        self._check("epochs", self.epochs is None or self.epochs >= 1, "at least 1, or None")
+        whole = self.epochs is None or (type(self.epochs) is int and self.epochs >= 1)
+        self._check("epochs", whole, "a whole number of at least 1, or None")
         self._check("batch_size", self.batch_size >= 2, "at least 2")
         self._check("shift", 0 <= self.shift <= 0.5, "in 0 to 0.5")
         names = get_args(Precision)
         self._check("precision", self.precision in names, " or ".join(names))
+        if not isinstance(self.method, Method):
+            raise TypeError(f"method must be a Method, got {self.method!r}")
         self._check("seed", self.seed >= 0, "0 or more")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:

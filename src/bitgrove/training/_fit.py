@@ -131,6 +131,12 @@ def fit(
     _check_data(train, validation)
     if resume and overwrite:
         raise ValueError("resume and overwrite exclude each other; set one")
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(f"config must be a TrainingConfig, got {config!r}")
+    if teacher is model:
+        raise ValueError("a model cannot be its own teacher; give another, or a copy")
+    if teacher is not None and not isinstance(teacher, nn.Module):
+        raise TypeError(f"teacher must be a module, got {teacher!r}")
     if (teacher is not None) != isinstance(config.method.loss, Distillation):
         raise ValueError("a teacher goes with the loss Distillation, and only with it")
     preprocessing = preprocessing or train.preprocessing()

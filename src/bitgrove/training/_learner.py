@@ -93,6 +93,15 @@ class Learner(pl.LightningModule):
         torch.manual_seed((self._config.seed * 1_000_003 + self.current_epoch) % 2**63)
         self.train_tally, self.validation_tally = Tally(), Tally()
 
+    def on_train_epoch_end(self) -> None:
+        """Refuse weights that are not finite: the loss need not show those whose signs are used."""
+        for name, parameter in self.model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise TrainingError(
+                    f"{name} holds NaN or infinite numbers after epoch {self.current_epoch + 1}: "
+                    "training diverged. Lower the learning rate of the method"
+                )
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Move the parameters by one batch."""
         images, labels = batch
@@ -103,7 +112,7 @@ class Learner(pl.LightningModule):
                 f"the model must give logits of shape ({len(labels)}, {self._classes}), one per "
                 f"class, got {tuple(logits.shape)}"
             )
-        loss = self._config.method.loss(logits, labels, self._teach(images))
+        loss = self._config.method.loss(logits, labels, self._teach(images, logits.shape))
         if not math.isfinite(loss.item()):
             raise TrainingError(
                 f"the loss is {loss.item()} at step "
@@ -143,8 +152,14 @@ class Learner(pl.LightningModule):
         if batch == 0:
             self.learning_rate = self.mover.learning_rate
 
-    def _teach(self, images: Tensor) -> Tensor | None:
+    def _teach(self, images: Tensor, shape: torch.Size) -> Tensor | None:
         if not self._teacher:
             return None
         with torch.no_grad():
-            return self._teacher[0](images).float()
+            taught = self._teacher[0](images).float()
+        if taught.shape != shape:
+            raise TrainingError(
+                f"the teacher must give logits of shape {tuple(shape)}, as the model does, got "
+                f"{tuple(taught.shape)}"
+            )
+        return taught

@@ -19,7 +19,7 @@ from ..optim import (
     split_parameters,
 )
 from ._losses import CrossEntropy, Loss
-from ._schedules import Linear, Per, Schedule
+from ._schedules import Linear, Per, Schedule, schedule_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,24 +32,25 @@ class Gradient:
     """
 
     kind: Literal["adam", "adamw", "sgd"] = "adamw"
-    lr: Schedule = field(default_factory=lambda: Linear(1e-3, 0.0))
-    """Learning rate."""
+    lr: Schedule | float = field(default_factory=lambda: Linear(1e-3, 0.0))
+    """Learning rate; a number stays as it is throughout."""
     weight_decay: float = 0.0
     """Of real weights, 0 or more; nothing else decays."""
-    momentum: float = 0.9
-    """Of SGD."""
+    momentum: float | None = None
+    """Of SGD, and only of it; None is 0.9."""
     glorot: bool = False
     """Multiply the rate of each latent weight by ``sqrt((fan_in + fan_out) / 1.5)``."""
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {self.kind!r}")
-        for name, ok in (
-            ("weight_decay", self.weight_decay >= 0),
-            ("momentum", 0 <= self.momentum < 1),
-        ):
-            if not ok:
-                raise ValueError(f"{name} is out of range: {getattr(self, name)}")
+        schedule_of(self.lr, "lr")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"weight_decay must be 0 or more, got {self.weight_decay}")
+        if self.momentum is not None and self.kind != "sgd":
+            raise ValueError(f"momentum is of kind 'sgd', not of {self.kind!r}; leave it out")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in 0 to below 1, got {self.momentum}")
 
 
 _KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -62,18 +63,31 @@ class Flips:
     Sources: Helwegen et al., NeurIPS 2019; Suárez-Ramírez et al., 2021.
     """
 
-    threshold: Schedule
-    adaptivity_rate: Schedule
-    second_rate: Schedule | None = None
+    threshold: Schedule | float
+    adaptivity_rate: Schedule | float
+    second_rate: Schedule | float | None = None
     unbiased: bool = False
+    """Of the second-order form."""
+
+    def __post_init__(self) -> None:
+        schedule_of(self.threshold, "threshold")
+        schedule_of(self.adaptivity_rate, "adaptivity_rate")
+        if self.second_rate is not None:
+            schedule_of(self.second_rate, "second_rate")
+        elif self.unbiased:
+            raise ValueError("unbiased is of the second-order form; give second_rate too")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """What moves real and binary parameters, and against which loss.
 
-    >>> from bitgrove.training import Constant, Flips
-    >>> rule = Flips(threshold=Constant(1e-6), adaptivity_rate=Constant(1e-3))
+    Raises:
+        TypeError: a part is of another kind.
+        ValueError: two settings contradict each other.
+
+    >>> from bitgrove.training import Flips, Linear
+    >>> rule = Flips(threshold=1e-6, adaptivity_rate=Linear(1e-3, 1e-5))
     >>> Method(binary=rule).loss
     CrossEntropy(label_smoothing=0.0)
     """
@@ -90,6 +104,23 @@ class Method:
     only_norms: bool = False
     """Train batch norms alone: the last step of Liu et al., Bi-Real Net, ECCV 2018."""
 
+    def __post_init__(self) -> None:
+        _check_kind("real", self.real, Gradient)
+        if self.binary is not None:
+            _check_kind("binary", self.binary, Gradient, Flips)
+        if not callable(self.loss) or not hasattr(self.loss, "validate"):
+            raise TypeError(f"loss must be one such as CrossEntropy(), got {self.loss!r}")
+        if isinstance(self.binary, Flips) and self.centre:
+            raise ValueError("centre is of latent weights, and flips have none; leave it out")
+        if self.only_norms and (self.binary is not None or self.centre):
+            raise ValueError("only_norms leaves all weights alone; leave binary and centre out")
+
+
+def _check_kind(name: str, value: object, *kinds: type) -> None:
+    if not isinstance(value, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be a {names}, got {value!r}")
+
 
 class Mover:
     """The optimisers of a method for one network."""
@@ -100,16 +131,20 @@ class Mover:
         self._planned: list[tuple[Per, HyperparameterScheduler]] = []
         self.optimizers: list[Optimizer] = []
         binary, real = split_parameters(model)
+        if (method.binary is not None or method.centre) and not binary:
+            raise ValueError(
+                "the method moves binary weights by a rule of their own, and the model has none; "
+                "leave binary and centre out"
+            )
         if method.only_norms:
             norms = [p for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters()]
             self._add_gradient(method.real, [{"params": norms}])
-        elif isinstance(method.binary, Flips) and binary:
+        elif isinstance(method.binary, Flips):
             self._add_flips(method.binary, binary)
             self._add_gradient(method.real, _groups(model, method.real, real))
-        elif method.binary is None or not binary:
+        elif method.binary is None:
             self._add_gradient(method.real, _groups(model, method.real, [*binary, *real]))
         else:
-            assert isinstance(method.binary, Gradient)
             self._add_gradient(method.binary, _groups(model, method.binary, binary))
             self._add_gradient(method.real, _groups(model, method.real, real))
 
@@ -143,17 +178,22 @@ class Mover:
             clip_latents_(self._model)
 
     def _add_gradient(self, rule: Gradient, groups: list[dict]) -> None:
-        options = {"momentum": rule.momentum} if rule.kind == "sgd" else {}
-        optimizer = _KINDS[rule.kind](groups, lr=_first(rule.lr), **options)
+        momentum = 0.9 if rule.momentum is None else rule.momentum
+        options = {"momentum": momentum} if rule.kind == "sgd" else {}
+        lr = schedule_of(rule.lr, "lr")
+        optimizer = _KINDS[rule.kind](groups, lr=_first(lr), **options)
         self.optimizers.append(optimizer)
-        self._schedules.append((optimizer, "lr", rule.lr))
+        self._schedules.append((optimizer, "lr", lr))
 
     def _add_flips(self, rule: Flips, binary: list[nn.Parameter]) -> None:
-        rates = [rule.threshold, rule.adaptivity_rate]
+        rates = [
+            schedule_of(rule.threshold, "threshold"),
+            schedule_of(rule.adaptivity_rate, "adaptivity_rate"),
+        ]
         if rule.second_rate is None:
             optimizer = Bop(binary, *(_first(rate) for rate in rates))
         else:
-            rates.append(rule.second_rate)
+            rates.append(schedule_of(rule.second_rate, "second_rate"))
             optimizer = Bop2ndOrder(
                 binary, *(_first(rate) for rate in rates), unbiased=rule.unbiased
             )
@@ -176,7 +216,10 @@ def _groups(model: nn.Module, rule: Gradient, wanted: list[nn.Parameter]) -> lis
     keep = set(wanted)
     groups = []
     for group in latent_groups(
-        model, _first(rule.lr), glorot=rule.glorot, weight_decay=rule.weight_decay
+        model,
+        _first(schedule_of(rule.lr, "lr")),
+        glorot=rule.glorot,
+        weight_decay=rule.weight_decay,
     ):
         params = [p for p in group["params"] if p in keep]
         if params:

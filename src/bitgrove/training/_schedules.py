@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from .. import optim
 
@@ -83,3 +83,19 @@ class Staircase:
     def over(self, count: int) -> Callable[[int], float]:
         """See :class:`Schedule`."""
         return optim.staircase(self.start, self.factor, max(1, -(-count // self.parts)))
+
+
+def schedule_of(value: Schedule | float, name: str) -> Schedule:
+    """A number as one value throughout.
+
+    Raises:
+        TypeError: neither a number nor a schedule.
+
+    >>> schedule_of(0.1, "lr")
+    Constant(value=0.1, per='step')
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Constant(float(value))
+    if not hasattr(value, "over") or not hasattr(value, "per"):
+        raise TypeError(f"{name} must be a number or a schedule such as Linear(), got {value!r}")
+    return cast(Schedule, value)
