@@ -39,15 +39,15 @@ def test_weights_and_averages_follow_the_algorithm(threshold, rate):
 
 
 def test_a_parameter_without_a_gradient_is_left_alone():
-    w = torch.nn.Parameter(torch.tensor([0.3]))
+    w = torch.nn.Parameter(torch.tensor([[0.3]]))
     Bop([w]).step()
     assert w.item() == pytest.approx(0.3)
 
 
 def test_groups_have_settings_of_their_own():
-    a, b = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    a, b = (torch.nn.Parameter(torch.ones(1, 1)) for _ in range(2))
     optimizer = Bop([{"params": [a], "threshold": 2.0}, {"params": [b]}], 0.1, 1.0)
-    a.grad, b.grad = torch.ones(1), torch.ones(1)
+    a.grad, b.grad = torch.ones(1, 1), torch.ones(1, 1)
     optimizer.step()
     assert (a.item(), b.item()) == (1, -1)
     optimizer.param_groups[0]["threshold"] = 0.5  # a schedule
@@ -56,7 +56,7 @@ def test_groups_have_settings_of_their_own():
 
 
 def test_a_closure_is_evaluated_with_gradients():
-    w = torch.nn.Parameter(torch.ones(3))
+    w = torch.nn.Parameter(torch.ones(1, 3))
 
     def closure():
         w.grad = None
@@ -65,7 +65,7 @@ def test_a_closure_is_evaluated_with_gradients():
         return loss.item()
 
     assert Bop([w], 0.1, 1.0).step(closure) == 6
-    assert w.tolist() == [-1, -1, -1]
+    assert w.tolist() == [[-1, -1, -1]]
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_a_closure_is_evaluated_with_gradients():
 )
 def test_numbers_out_of_range_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        Bop([torch.nn.Parameter(torch.ones(1))], **options)
+        Bop([torch.nn.Parameter(torch.ones(1, 1))], **options)

@@ -55,33 +55,33 @@ def test_the_correction_stays_right_while_the_rates_change():
     biased, *_ = bop2_by_loops(first, gradients, settings, unbiased=False)
     assert flips > 20
     assert (expected != biased).any()
-    w = torch.nn.Parameter(torch.from_numpy(first).float())
+    w = torch.nn.Parameter(torch.from_numpy(first).reshape(5, 12).float())
     optimizer = Bop2ndOrder([w], unbiased=True)
     for (threshold, gamma, sigma), g in zip(settings, gradients, strict=True):
         optimizer.param_groups[0].update(
             threshold=threshold, adaptivity_rate=gamma, second_rate=sigma
         )
-        w.grad = torch.from_numpy(g).float()
+        w.grad = torch.from_numpy(g).reshape(5, 12).float()
         optimizer.step()
-    np.testing.assert_array_equal(w.detach().numpy(), expected)
+    np.testing.assert_array_equal(w.detach().numpy().ravel(), expected)
 
 
 def test_a_constant_gradient_has_the_corrected_ratio_one():
     """Both corrected averages of a constant are exact from the first step, as in Adam."""
     for threshold, flipped in ((0.999, True), (1.001, False)):
-        w = torch.nn.Parameter(torch.ones(1))
+        w = torch.nn.Parameter(torch.ones(1, 1))
         optimizer = Bop2ndOrder([w], threshold, 1e-3, 1e-2, unbiased=True)
-        w.grad = torch.tensor([0.25])
+        w.grad = torch.tensor([[0.25]])
         optimizer.step()
         assert (w.item() == -1) is flipped
 
 
 def test_multiplying_the_loss_changes_nothing_unlike_in_bop():
-    gradients = torch.from_numpy(np.random.default_rng(2).standard_normal((20, 200))).float()
+    gradients = torch.from_numpy(np.random.default_rng(2).standard_normal((20, 10, 20))).float()
     results = {}
     for kind in (Bop, Bop2ndOrder):
         for factor in (1.0, 1024.0):
-            w = torch.nn.Parameter(torch.ones(200))
+            w = torch.nn.Parameter(torch.ones(10, 20))
             optimizer = kind([w], 0.2, 0.1)
             for g in gradients:
                 w.grad = g * factor
@@ -93,4 +93,4 @@ def test_multiplying_the_loss_changes_nothing_unlike_in_bop():
 
 def test_second_rate_out_of_range_is_named():
     with pytest.raises(ValueError, match="second_rate must be above 0 and at most 1, got 0"):
-        Bop2ndOrder([torch.nn.Parameter(torch.ones(1))], second_rate=0)
+        Bop2ndOrder([torch.nn.Parameter(torch.ones(1, 1))], second_rate=0)

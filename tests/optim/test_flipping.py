@@ -47,33 +47,33 @@ def same_state(a, b):
 
 
 def test_any_weight_is_plus_or_minus_one_after_a_step(make):
-    w = torch.nn.Parameter(torch.tensor([0.3, -0.2, 0.0, -0.0, 5.0, -1.0]))
-    run(make([w]), w, [torch.zeros(6)])
-    assert w.tolist() == [1, -1, 1, 1, 1, -1]
+    w = torch.nn.Parameter(torch.tensor([[0.3, -0.2, 0.0, -0.0, 5.0, -1.0]]))
+    run(make([w]), w, [torch.zeros(1, 6)])
+    assert w.tolist() == [[1, -1, 1, 1, 1, -1]]
 
 
 def test_zero_gradients_flip_nothing_whatever_their_sign(make):
     """With a threshold of 0 the comparison is a tie, and both signs of zero meet both of w."""
-    w = torch.nn.Parameter(torch.tensor([1.0, 1.0, -1.0, -1.0]))
+    w = torch.nn.Parameter(torch.tensor([[1.0, 1.0, -1.0, -1.0]]))
     optimizer = make([w])
     optimizer.param_groups[0]["threshold"] = 0.0
-    run(optimizer, w, [torch.tensor([0.0, -0.0, 0.0, -0.0])] * 3)
-    assert w.tolist() == [1, 1, -1, -1]
+    run(optimizer, w, [torch.tensor([[0.0, -0.0, 0.0, -0.0]])] * 3)
+    assert w.tolist() == [[1, 1, -1, -1]]
 
 
 @pytest.mark.parametrize("w0", [1.0, -1.0])
 def test_an_average_at_the_threshold_keeps_either_sign(w0):
-    w = torch.nn.Parameter(torch.full((3,), w0))
-    run(Bop([w], 0.5, 1.0), w, [torch.tensor([0.5, -0.5, 0.0])])
-    assert w.tolist() == [w0] * 3
+    w = torch.nn.Parameter(torch.full((1, 3), w0))
+    run(Bop([w], 0.5, 1.0), w, [torch.tensor([[0.5, -0.5, 0.0]])])
+    assert w.tolist() == [[w0] * 3]
 
 
 def test_exactly_the_weights_under_a_pressure_above_one_flip(make):
-    w = torch.nn.Parameter(torch.ones(50))
+    w = torch.nn.Parameter(torch.ones(5, 10))
     optimizer = make([w])
     assert optimizer.pressure(w) is None
     flips = 0
-    for g in gradients((50,), steps=40):
+    for g in gradients((5, 10), steps=40):
         before = w.detach().clone()
         run(optimizer, w, [g + 5e-3])
         flipped = w != before
@@ -83,7 +83,7 @@ def test_exactly_the_weights_under_a_pressure_above_one_flip(make):
     optimizer.param_groups[0]["threshold"] = 0.0
     assert optimizer.pressure(w) is None
     with pytest.raises(ValueError, match=r"w is none of the parameters of this Bop"):
-        optimizer.pressure(torch.ones(50))
+        optimizer.pressure(torch.ones(5, 10))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_large_weights_are_updated_in_blocks_to_the_same_result(make, monkeypatc
     assert same_state(whole_state, blocks_state)
 
 
-@pytest.mark.parametrize("shape", [(), (0, 3), (1, 300)])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 300), (300, 1)])
 def test_odd_shapes_are_no_exception(make, monkeypatch, shape):
     monkeypatch.setattr(flipping, "_BLOCK", 100)
     w = torch.nn.Parameter(torch.ones(shape))
@@ -116,8 +116,8 @@ def test_odd_shapes_are_no_exception(make, monkeypatch, shape):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_flip_as_float32_does(make, dtype):
-    some = [g.to(dtype).float() for g in gradients((50,))]  # the same numbers for both
-    w32, w = (torch.nn.Parameter(torch.ones(50, dtype=d)) for d in (torch.float32, dtype))
+    some = [g.to(dtype).float() for g in gradients((5, 10))]  # the same numbers for both
+    w32, w = (torch.nn.Parameter(torch.ones(5, 10, dtype=d)) for d in (torch.float32, dtype))
     reference, optimizer = make([w32]), make([w])
     run(reference, w32, some)
     run(optimizer, w, some)
@@ -148,8 +148,8 @@ def resumed_by_deepcopy(make, w, optimizer):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("resume", [resumed_by_state_dict, resumed_by_pickle, resumed_by_deepcopy])
 def test_resumed_training_is_the_same_to_the_bit(make, resume, dtype):
-    some = gradients((40,), seed=1)
-    w = torch.nn.Parameter(torch.ones(40, dtype=dtype))
+    some = gradients((5, 8), seed=1)
+    w = torch.nn.Parameter(torch.ones(5, 8, dtype=dtype))
     optimizer = make([w])
     run(optimizer, w, some[:5])
     w2, again = resume(make, w, optimizer)
@@ -165,41 +165,74 @@ def test_resumed_training_is_the_same_to_the_bit(make, resume, dtype):
 
 @pytest.mark.parametrize("bad", [float("inf"), float("-inf"), float("nan")])
 def test_a_gradient_that_is_not_finite_is_refused_before_anything_changes(make, bad):
-    a, b = (torch.nn.Parameter(torch.tensor([1.0, -1.0])) for _ in range(2))
+    a, b = (torch.nn.Parameter(torch.tensor([[1.0, -1.0]])) for _ in range(2))
     optimizer = make([a, b])
-    a.grad, b.grad = torch.tensor([1.0, 1.0]), torch.tensor([1.0, bad])
+    a.grad, b.grad = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, bad]])
     with pytest.raises(ValueError, match="a gradient of a binary weight is not finite"):
         optimizer.step()
-    assert a.tolist() == b.tolist() == [1, -1]
+    assert a.tolist() == b.tolist() == [[1, -1]]
     assert not optimizer.state
 
 
 def test_the_check_can_be_left_out(make):
-    w = torch.nn.Parameter(torch.ones(1))
+    w = torch.nn.Parameter(torch.ones(1, 1))
     optimizer = make([w])
     optimizer.param_groups[0]["check_finite"] = False
-    run(optimizer, w, [torch.tensor([float("nan")])])
+    run(optimizer, w, [torch.tensor([[float("nan")]])])
     assert optimizer.state[w]["momentum"].isnan()
 
 
 def test_large_float16_gradients_do_not_look_infinite(make):
-    w = torch.nn.Parameter(torch.ones(1000, dtype=torch.float16))
-    run(make([w]), w, [torch.full((1000,), 6e4)] * 10)  # whose sum is beyond float16
+    w = torch.nn.Parameter(torch.ones(10, 100, dtype=torch.float16))
+    run(make([w]), w, [torch.full((10, 100), 6e4)] * 10)  # whose sum is beyond float16
     assert (w == -1).all()
 
 
 def test_a_setting_changed_out_of_its_range_is_refused_at_the_step(make):
-    w = torch.nn.Parameter(torch.ones(1))
+    w = torch.nn.Parameter(torch.ones(1, 1))
     optimizer = make([w])
     optimizer.param_groups[0]["adaptivity_rate"] = 0.0
     with pytest.raises(ValueError, match="adaptivity_rate must be above 0 and at most 1, got 0"):
-        run(optimizer, w, [torch.ones(1)])
+        run(optimizer, w, [torch.ones(1, 1)])
 
 
 @pytest.mark.parametrize("setting", ["weight_decay", "lr", "momentum"])
 def test_settings_that_are_not_used_are_refused(make, setting):
     with pytest.raises(ValueError, match=rf"Bop\w* has no {setting}"):
-        make([{"params": [torch.nn.Parameter(torch.ones(1))], setting: 0.1}])
+        make([{"params": [torch.nn.Parameter(torch.ones(1, 1))], setting: 0.1}])
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.norm = BinaryLinear(4, 3), torch.nn.BatchNorm1d(3)
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda net: net.parameters(),
+        lambda net: net.named_parameters(),
+        lambda net: [{"params": net.parameters()}],
+        lambda net: [{"params": net.fc.weight}, {"params": net.norm.bias}],
+        lambda net: [torch.nn.Parameter(torch.ones(()))],
+    ],
+)
+def test_parameters_that_cannot_be_binary_weights_are_refused(make, give):
+    net = Net()
+    shape = r"\((3,)?\)"
+    with pytest.raises(ValueError, match=rf"of shape {shape}.*split_parameters\(model\)"):
+        make(give(net))
+
+
+def test_a_group_that_is_refused_is_not_added(make):
+    net = Net()
+    optimizer = make(net.fc.named_parameters())
+    with pytest.raises(ValueError, match=r"'norm.bias' of shape \(3,\)"):
+        optimizer.add_param_group({"params": [("norm.bias", net.norm.bias)]})
+    assert len(optimizer.param_groups) == 1
+    optimizer.add_param_group({"params": iter([("w", torch.nn.Parameter(torch.ones(2, 2)))])})
+    assert len(optimizer.param_groups[1]["params"]) == 1
 
 
 def test_sparse_gradients_are_refused(make):

@@ -90,7 +90,7 @@ def test_a_fraction_of_a_step_is_refused():
 
 
 def bop():
-    return Bop([nn.Parameter(torch.ones(2))], 0.1, 0.5)
+    return Bop([nn.Parameter(torch.ones(1, 2))], 0.1, 0.5)
 
 
 def test_settings_are_set_at_once_and_after_every_step():

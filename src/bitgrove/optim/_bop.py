@@ -35,7 +35,7 @@ class Bop(FlippingOptimizer):
 
     Args:
         params: binary parameters, or groups of them (a dict with ``"params"`` and settings of its
-            own by their names here).
+            own by their names here); not ``model.parameters()``, among which are real ones.
         threshold: tau, at least 0; larger values flip less.
         adaptivity_rate: gamma, above 0 and at most 1; larger values forget sooner.
         check_finite: refuse a gradient with an infinity or NaN before anything is updated. Taken
@@ -44,14 +44,15 @@ class Bop(FlippingOptimizer):
             loss or the gradients are checked elsewhere.
 
     Raises:
-        ValueError: a number is out of its range, or a group has a setting that Bop does not use,
-            such as ``lr`` or ``weight_decay``.
+        ValueError: a number is out of its range, a group has a setting that Bop does not use, such
+            as ``lr`` or ``weight_decay``, or a parameter has fewer than 2 axes, as no binary
+            weight has.
 
-    >>> w = torch.nn.Parameter(torch.tensor([1.0, 1.0, -1.0]))
-    >>> w.grad = torch.tensor([0.5, -0.5, 0.5])
+    >>> w = torch.nn.Parameter(torch.tensor([[1.0, 1.0, -1.0]]))
+    >>> w.grad = torch.tensor([[0.5, -0.5, 0.5]])
     >>> Bop([w], threshold=0.1, adaptivity_rate=0.5).step()
     >>> w.data
-    tensor([-1.,  1., -1.])
+    tensor([[-1.,  1., -1.]])
     """
 
     def __init__(

@@ -43,14 +43,13 @@ class Bop2ndOrder(FlippingOptimizer):
         check_finite: as in :class:`Bop`.
 
     Raises:
-        ValueError: a number is out of its range, or a group has a setting that is not used, such as
-            ``lr`` or ``weight_decay``.
+        ValueError: as for :class:`Bop`.
 
-    >>> w = torch.nn.Parameter(torch.tensor([1.0, 1.0, -1.0]))
-    >>> w.grad = torch.tensor([5e-9, -5e9, 5.0])
+    >>> w = torch.nn.Parameter(torch.tensor([[1.0, 1.0, -1.0]]))
+    >>> w.grad = torch.tensor([[5e-9, -5e9, 5.0]])
     >>> Bop2ndOrder([w], threshold=0.1, adaptivity_rate=0.1, second_rate=0.1).step()
     >>> w.data
-    tensor([-1.,  1., -1.])
+    tensor([[-1.,  1., -1.]])
     """
 
     def __init__(

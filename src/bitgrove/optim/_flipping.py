@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -35,6 +35,10 @@ class FlippingOptimizer(Optimizer):
                 "optimiser"
             )
         _check_settings(self.defaults | param_group)
+        params = param_group["params"]
+        if not isinstance(params, Tensor | set):  # torch refuses a set, which has no order
+            param_group["params"] = params = list(params)  # as torch does; it may be an iterator
+        self._check_axes([params] if isinstance(params, Tensor) else params)
         super().add_param_group(param_group)
 
     @torch.no_grad()
@@ -105,6 +109,17 @@ class FlippingOptimizer(Optimizer):
                 known = group["threshold"] > 0 and self.state.get(w)
                 return (self.state[w], group) if known else None
         raise ValueError(f"w is none of the parameters of this {type(self).__name__}")
+
+    def _check_axes(self, params: Iterable[Any]) -> None:
+        for item in params:
+            name, w = item if isinstance(item, tuple) else ("", item)
+            if isinstance(w, Tensor) and w.ndim < 2:
+                raise ValueError(
+                    f"{type(self).__name__} turns every parameter to +1 and -1, and binary weights "
+                    f"have at least 2 axes, got one {f'{name!r} ' if name else ''}of shape "
+                    f"{tuple(w.shape)}: a bias, slope or batch norm is real. Give "
+                    "bitgrove.optim.split_parameters(model)[0] here, and [1] to another optimiser"
+                )
 
     def _check_gradients(self) -> None:
         totals: dict[torch.device, list[Tensor]] = {}

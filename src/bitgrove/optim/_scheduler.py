@@ -27,7 +27,7 @@ class HyperparameterScheduler:
 
     >>> import torch
     >>> from bitgrove.optim import Bop, linear
-    >>> bop = Bop([torch.nn.Parameter(torch.ones(1))])
+    >>> bop = Bop([torch.nn.Parameter(torch.ones(1, 1))])
     >>> schedule = HyperparameterScheduler(bop, {"adaptivity_rate": linear(1e-2, 1e-4, steps=2)})
     >>> for _ in range(3):
     ...     print(bop.param_groups[0]["adaptivity_rate"]); bop.step(); schedule.step()
