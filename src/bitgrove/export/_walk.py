@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -140,6 +141,7 @@ class Walk:
             raise ValueError("the input must be a tensor, and the first argument")
         if getattr(module, "inplace", False):
             self._refuse_shared(node)
+        _refuse_nan(module)
         site = Site(name, shape(source), shape(node))
         if isinstance(module, BatchNorm) and module.running_mean is None:
             raise ValueError("a batch norm without running statistics cannot be packed")
@@ -284,6 +286,12 @@ class Walk:
     def _real(self, node: Any) -> int:
         value = self._values[node]
         return value.realise() if isinstance(value, Folded) else value
+
+
+def _refuse_nan(module: nn.Module) -> None:
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
+        if tensor.isnan().any():
+            raise ValueError(f"{name} holds NaN, which has no sign and spoils every result")
 
 
 def _unknown() -> str:
