@@ -45,7 +45,7 @@ class Arm:
     published: float | None = None
     """Test accuracy in the paper or its code's own description, 0 to 1."""
     published_under: str = ""
-    """What of the published protocol differs from ours at paper scale."""
+    """The scale of the published figure, and what of its protocol differs from ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
