@@ -25,8 +25,8 @@ def _arm(name: str, title: str, published: float, *, unbiased: bool) -> Arm:
         epochs=500,
         published=published,
         published_under=(
-            "500 epochs of a network of width 128, from the description of the authors' code, which "
-            "trains on all 50,000 images and judges on the test images, of the original pixels"
+            "500 epochs of a network of width 128; from the description of the authors' code, "
+            "which trains on all 50,000 images and judges on the test images, of the original pixels"
         ),
     )
 
