@@ -161,7 +161,8 @@ class EDE(Estimator):
     """Slope ``k t (1 - tanh²(t x))``; the surrogate is ``k tanh(t x)``.
 
     Over the training ``t`` rises from 0.1 to 10 on a logarithmic scale, so that the surrogate turns
-    from a line into the sign: assign ``EDE(t)`` anew to the layers as it does.
+    from a line into the sign: :class:`bitgrove.nn.EDESchedule` sees to it, in
+    :func:`bitgrove.training.fit` without being asked.
 
     Source: Qin et al., IR-Net, CVPR 2020 (error decay estimator).
 

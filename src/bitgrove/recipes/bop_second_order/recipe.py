@@ -26,7 +26,7 @@ def _arm(name: str, title: str, published: float, *, unbiased: bool) -> Arm:
         published=published,
         published_under=(
             "500 epochs of a network of width 128; from the description of the authors' code, "
-            "which trains on all 50,000 images and judges on the test images, of the original pixels"
+            "which trains on all 50,000 images and judges on the test images; original pixels"
         ),
     )
 
