@@ -66,11 +66,14 @@ def test_a_packed_network_embeds_as_the_model_does():
         np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_map_is_returned_in_rows_of_a_known_shape():
+def test_a_map_is_returned_in_the_shape_of_torch():
     model, x = make("birealnet50_depth")
     session = runtime.Session(export.pack(model, x))
     with torch.no_grad():
         expected = model(x).numpy()
     assert session.output_shape == expected.shape[1:]
-    got = session.run(x.numpy()).reshape(-1, *session.output_shape)
+    got = session.run(x.numpy())
+    assert got.shape == expected.shape
+    assert session.embed(x.numpy()).shape == (len(x), expected[0].size)
+    assert session.run(x.numpy()[:0]).shape == (0, *expected.shape[1:])
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

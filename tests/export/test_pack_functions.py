@@ -52,6 +52,12 @@ FUNCTIONS = {
     "sum-in-place": lambda m, x: F.relu(x).add_(x),
     "plus-number": lambda m, x: 0.5 + x,
     "minus-number": lambda m, x: x - 0.25,
+    "over-number": lambda m, x: x / 4,
+    "over-number-torch": lambda m, x: torch.div(F.relu(x), 3),
+    "over-channel": lambda m, x: x / (SLOPES[:, None, None] + 2),
+    "over-in-place": lambda m, x: F.relu(x).div_(0.1),
+    "negative": lambda m, x: -x,
+    "negative-torch": lambda m, x: torch.neg(x) + x.neg() + F.relu(x).neg_(),
     "times-number": lambda m, x: 0.1 * x,
     "times-channel": lambda m, x: x * SLOPES[:, None, None],
     "product": lambda m, x: x * F.relu(x),
@@ -62,6 +68,7 @@ FUNCTIONS = {
 }
 EXACT = {"relu", "relu-method", "relu-torch", "hardtanh", "clamp", "max", "flatten", "view", "pad"}
 EXACT |= {"nearest", "sum", "plus-number", "minus-number", "times-number", "product", "concat"}
+EXACT |= {"over-number", "negative"}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -233,9 +240,20 @@ class Late(Estimator):
         (Traced(lambda m, x: x.mean(1)), "mean over all sides"),
         (Traced(lambda m, x: x.view(-1, 8)), "all but the batch"),
         (Traced(lambda m, x: 1 - x), "number minus a tensor"),
+        (Traced(lambda m, x: 1 / x), "number divided by a tensor"),
+        (Traced(lambda m, x: x / F.relu(x)), "quotient of two tensors"),
+        (Traced(lambda m, x: x / 0), "dividing by 0"),
+        (Traced(lambda m, x: torch.div(x, 2, rounding_mode="floor")), r"'div': this operator"),
+        (Traced(lambda m, x: x // 2), r"operator '//': "),
+        (Traced(lambda m, x: x**2), r"operator '\*\*': "),
+        (Traced(lambda m, x: F.softmax(x, 1)), r"operator 'softmax': this"),
+        (Traced(lambda m, x: x.softmax(1)), r"operator 'softmax': this"),
+        (Traced(lambda m, x: torch.softmax(x, 1)), r"operator 'softmax': this"),
+        (Traced(lambda m, x: torch.exp(x)), r"operator 'exp': this .* \+, -, \*, /, cat"),
+        (Traced(lambda m, x: x @ torch.ones(8, 8)), r"operator '@': "),
         (Traced(lambda m, x: x - F.relu(x)), "difference of two tensors"),
         (Traced(lambda m, x: x + x.mean((2, 3), keepdim=True)), "of the same shape"),
-        (Traced(lambda m, x: x[:, :2]), "no packed form"),
+        (Traced(lambda m, x: x[:, :2]), r"operator '\[\]': .*no packed form"),
         (Traced(lambda m, x: F.dropout(x)), "also runs in eval mode"),
         (Traced(lambda m, x: x * torch.ones(9, 8)), "one for each channel"),
         (Traced(lambda m, x: torch.clamp(x, min=1)), "between two numbers"),

@@ -19,7 +19,7 @@ def outputs(model, x, threads=1):
     with torch.no_grad():
         expected = model(torch.from_numpy(x)).numpy().reshape(len(x), -1)
     artifact = export.pack(model, torch.from_numpy(x))
-    return expected, runtime.Session(artifact, threads).run(x)
+    return expected, runtime.Session(artifact, threads).run(x).reshape(len(x), -1)
 
 
 GRID = list(

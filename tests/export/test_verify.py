@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import hypothesis
@@ -224,8 +225,23 @@ def test_a_layer_that_is_called_twice_is_refused():
             return self.conv(self.conv(x))
 
     x = images(2, 3, 8, 8)
-    with pytest.raises(ValueError, match="'conv' is called twice"):
+    with pytest.raises(ValueError, match=r"'conv' is called twice.*copy.deepcopy"):
         export.verify(Twice(), export.pack(Twice(), torch.from_numpy(x)), x)
+
+
+def test_a_torch_tensor_is_refused_with_the_way_out(packed):
+    x = torch.zeros(2, 1, 8, 8)
+    with pytest.raises(TypeError, match=r"float32 array, got Tensor; give x.numpy\(\)"):
+        export.verify(*packed, x)
+    with pytest.raises(TypeError, match=r"float32 array, got Tensor; give x.numpy\(\)"):
+        runtime.Session(packed[1]).run(x)
+
+
+def test_a_layer_of_its_own_for_each_call_is_verified():
+    one = BinaryConv2d(3, 3, 3, padding=1)
+    model = nn.Sequential(one, copy.deepcopy(one))
+    x = images(2, 3, 8, 8)
+    assert export.verify(model, export.pack(model, torch.from_numpy(x)), x).equal()
 
 
 def test_no_images_prove_nothing(packed):

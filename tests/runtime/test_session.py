@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,34 @@ def test_teaching_with_an_unreadable_picture_learns_nothing(artifact, tmp_path):
 def test_wrong_tensors_are_refused(artifact, x, error, message):
     with pytest.raises(error, match=message):
         Session(artifact).run(x)
+
+
+def test_doubles_are_told_how_to_become_float32(artifact):
+    with pytest.raises(TypeError, match=r"dtype=float64, .*; give x.astype\(np.float32\)"):
+        Session(artifact).run(np.zeros((1, 1, 8, 8)))
+
+
+def test_a_map_keeps_its_sides_and_its_label_is_one_of_all(artifact):
+    graph = replace(artifact.graph, logits=4)
+    session = Session(Artifact(graph, preprocessing=artifact.preprocessing))
+    x = session.preprocessing(pictures(2))
+    assert session.output_shape == (16, 8, 8)
+    assert session.run(x).shape == (2, 16, 8, 8)
+    expected = session.run(x).reshape(2, -1).argmax(1)
+    assert [p.label for p in session.predict(pictures(2))] == [str(i) for i in expected]
+
+
+def test_a_model_is_printed_in_one_line_without_its_weights(artifact):
+    """Oracle: sizes counted one by one."""
+    weights = 16 * 9 * 4 + 16 * 4 + (16 * 9 * 2 + 2 * 16 * 4) + (3 * 16 + 3) * 4
+    inside = f"nodes=6, input=(1, 8, 8), bytes={weights}, labels=3, examples=60"
+    assert repr(artifact) == f"Artifact({inside})"
+    assert repr(Session(artifact, threads=2)) == f"Session({inside}, threads=2)"
+    assert repr(Artifact(artifact.graph)) == (
+        f"Artifact(nodes=6, input=(1, 8, 8), bytes={weights}, labels=0, examples=0)"
+    )
+    assert repr(artifact.examples) == "Examples(60 of 3 classes, dim=16)"
+    assert len(repr(artifact.graph)) < 2000
 
 
 def test_no_images_give_no_answers(artifact):

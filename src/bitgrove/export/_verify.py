@@ -83,7 +83,9 @@ def verify(
         threads: for the packed model.
 
     Raises:
-        ValueError: there is no image, or a binary layer is called more than once.
+        TypeError: ``x`` is no ``float32`` array; of a torch tensor, give ``x.numpy()``.
+        ValueError: there is no image, ``x`` has another shape than the network takes or holds NaN,
+            or a binary layer is called more than once.
     """
     if not len(x):
         raise ValueError("at least one image is needed")
@@ -150,7 +152,10 @@ class _Layer:
     def hook(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Compare torch's input of the layer; hand on the packed signs where there are ties."""
         if self._called:
-            raise ValueError(f"layer '{self.name}' is called twice and cannot be verified")
+            raise ValueError(
+                f"layer '{self.name}' is called twice, and one call of a layer is followed: put "
+                "copy.deepcopy of it where it is called again, then pack and verify that model"
+            )
         self._called = True
         x = args[0].detach() if self._sign is None else self._compare_signs(args[0].detach())
         if self.module.weight_estimator is not None:
@@ -188,7 +193,7 @@ class _Layer:
             self._alone = self._session(tuple(x.shape[1:]))
         got = self._alone.run(np.ascontiguousarray(x.numpy()))
         self.integers += expected.size
-        self.integers_different += int((expected != got).sum())
+        self.integers_different += int((expected != got.reshape(len(x), -1)).sum())
 
     def _torch(self, x: Tensor) -> Tensor:
         attributes = self._node.attributes

@@ -22,13 +22,30 @@ from ._trace import shape
 CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS
 """Modules of one real input; batch norms, binary layers and flattening are seen to below."""
 
-_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
-_PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
-_DIFFERENCES = (operator.sub, operator.isub, torch.sub, "sub", "sub_")
+_ARITHMETIC: dict[Any, str] = {
+    **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), "sum"),
+    **dict.fromkeys((operator.mul, operator.imul, torch.mul, "mul", "mul_"), "product"),
+    **dict.fromkeys((operator.sub, operator.isub, torch.sub, "sub", "sub_"), "difference"),
+    **dict.fromkeys((operator.truediv, operator.itruediv, torch.div, "div", "div_"), "quotient"),
+}
+_NEGATIONS = (operator.neg, torch.neg, "neg", "neg_")
 _CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 _RESHAPES = ("view", "reshape", torch.reshape)
 _SHAPE_QUERIES = ("size", getattr, operator.getitem)
-_IN_PLACE = (operator.iadd, operator.imul, operator.isub, torch.relu_)
+_IN_PLACE = (operator.iadd, operator.imul, operator.isub, operator.itruediv, torch.relu_)
+_SYMBOLS = {
+    operator.truediv: "/",
+    operator.floordiv: "//",
+    operator.mod: "%",
+    operator.pow: "**",
+    operator.matmul: "@",
+    operator.add: "+",
+    operator.sub: "-",
+    operator.mul: "*",
+    operator.neg: "-",
+    operator.getitem: "[]",
+}
+"""How a person writes an operator; the others go by their names."""
 
 
 class Walk:
@@ -117,8 +134,10 @@ class Walk:
             self._refuse_shared(node)
         if node.target in _CONCATENATIONS:
             return self._concat(node, name)
-        if node.target in (*_ADDITIONS, *_PRODUCTS, *_DIFFERENCES):
+        if node.target in _ARITHMETIC:
             return self._arithmetic(node, name)
+        if node.target in _NEGATIONS:
+            return self._affine(node, name, node.args[0], torch.tensor(-1.0), torch.tensor(0.0))
         if node.target == "mean":
             return self._mean(node, name)
         if node.target in _RESHAPES:
@@ -227,31 +246,39 @@ class Walk:
         if len(node.args) != 2 or node.kwargs:
             raise ValueError(_unknown())
         first, second = node.args
-        is_sum, is_product = node.target in _ADDITIONS, node.target in _PRODUCTS
+        kind = _ARITHMETIC[node.target]
         if first in self._values and second in self._values:
             if shape(first) != shape(node):
                 first, second = second, first
-            if not is_sum and not is_product:
-                raise ValueError("the difference of two tensors has no packed form")
-            if is_sum and shape(first) != shape(second):
+            if kind not in ("sum", "product"):
+                raise ValueError(f"the {kind} of two tensors has no packed form")
+            if kind == "sum" and shape(first) != shape(second):
                 raise ValueError("only a sum of tensors of the same shape can be packed")
-            op = "add" if is_sum else "multiply"
+            op = "add" if kind == "sum" else "multiply"
             return self.emit.add(op, name, self._real(first), self._real(second))
         if first not in self._values:
-            if not is_sum and not is_product:
+            if kind == "difference":
                 raise ValueError("a number minus a tensor has no packed form; multiply by -1")
+            if kind == "quotient":
+                raise ValueError("a number divided by a tensor has no packed form")
             first, second = second, first
-        constant = self._per_channel(self._constant(second), node)
-        ones, zeros = torch.ones_like(constant), torch.zeros_like(constant)
-        if is_product:
-            scale, bias = constant, zeros
-        else:
-            scale, bias = ones, constant if is_sum else -constant
-        return self.emit.add("affine", name, self._real(first), scale=scale, bias=bias)
+        constant = torch.as_tensor(self._constant(second), dtype=torch.float32).detach()
+        if kind == "quotient" and (constant == 0).any():
+            raise ValueError("dividing by 0 has no packed form")
+        scale, bias = {
+            "sum": (torch.ones(()), constant),
+            "difference": (torch.ones(()), -constant),
+            "product": (constant, torch.zeros(())),
+            "quotient": (constant.reciprocal(), torch.zeros(())),
+        }[kind]
+        return self._affine(node, name, first, scale, bias)
 
-    def _per_channel(self, constant: Any, node: fx.Node) -> Tensor:
+    def _affine(self, node: fx.Node, name: str, source: Any, scale: Tensor, bias: Tensor) -> int:
+        scale, bias = self._per_channel(scale, node), self._per_channel(bias, node)
+        return self.emit.add("affine", name, self._real(source), scale=scale, bias=bias)
+
+    def _per_channel(self, numbers: Tensor, node: fx.Node) -> Tensor:
         after = shape(node)
-        numbers = torch.as_tensor(constant, dtype=torch.float32).detach()
         numbers = numbers.reshape([1] * (len(after) - numbers.ndim) + list(numbers.shape))
         if numbers.shape[0] != 1 or numbers.shape[2:].numel() != 1:
             raise ValueError(
@@ -297,7 +324,7 @@ def _refuse_nan(module: nn.Module) -> None:
 def _unknown() -> str:
     known = [kind.__name__ for kind in CONVERTERS]
     known += ["the binary layers of bitgrove.nn", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
-    known += ["Flatten", "+", "*", "cat", "mean over the sides"]
+    known += ["Flatten", "+", "-", "*", "/", "cat", "mean over the sides"]
     functions = sorted({str(getattr(f, "__name__", f)) for f in FUNCTIONS} - {"fn"})
     return (
         f"this operator has no packed form; those that have: {', '.join(known)}; and the "
@@ -308,4 +335,5 @@ def _unknown() -> str:
 def _describe(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
     if node.op == "call_module":
         return f"layer '{node.target}' ({type(modules[str(node.target)]).__name__})"
-    return f"operator '{node.target}'"
+    target: Any = node.target
+    return f"operator '{_SYMBOLS.get(target) or getattr(target, '__name__', target)}'"

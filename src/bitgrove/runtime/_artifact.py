@@ -37,6 +37,22 @@ class Artifact:
                 f"the network takes {'x'.join(map(str, self.graph.input))}"
             )
 
+    def __repr__(self) -> str:
+        return f"Artifact({self.summary()})"
+
+    def summary(self) -> str:
+        """Sizes in one line; ``bytes`` are those of the network, without the examples.
+
+        >>> from bitgrove.runtime import Node
+        >>> Artifact(Graph((1, 8, 8), (Node("relu", "act", (0,)),), 1, 1))
+        Artifact(nodes=1, input=(1, 8, 8), bytes=0, labels=0, examples=0)
+        """
+        size = sum(array.nbytes for array in self.graph.arrays().values())
+        return (
+            f"nodes={len(self.graph.nodes)}, input={self.graph.input}, bytes={size}, "
+            f"labels={len(self.labels or [])}, examples={len(self.examples or [])}"
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file atomically: a reader sees the old content or the new one."""
         metadata: dict[str, Any] = {"network": self.graph.to_dict(), "labels": self.labels}

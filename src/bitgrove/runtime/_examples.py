@@ -95,6 +95,9 @@ class Examples:
         examples.bandwidth = examples._median_distance(embeddings, seed, threads)
         return examples
 
+    def __repr__(self) -> str:
+        return f"Examples({len(self)} of {len(self.classes)} classes, dim={self.dim})"
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -142,7 +142,7 @@ class Node:
     """Unique; tensors are stored as ``name.role``."""
     inputs: tuple[int, ...]
     attributes: dict[str, Any] = field(default_factory=dict)
-    tensors: dict[str, npt.NDArray] = field(default_factory=dict)
+    tensors: dict[str, npt.NDArray] = field(default_factory=dict, repr=False)
 
     def check(self, number: int, axes: int) -> None:
         """Raise ``ValueError`` unless this node, the ``number``-th, is well-formed."""

@@ -58,6 +58,9 @@ class Session:
         self._network = artifact.graph.build(artifact.graph.outputs)
         self._check_labels()
 
+    def __repr__(self) -> str:
+        return f"Session({self.artifact.summary()}, threads={self.threads})"
+
     def run(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Class scores.
 
@@ -66,13 +69,16 @@ class Session:
                 ``[n, c, d, h, w]`` for a model of series or volumes.
 
         Returns:
-            Logits ``float32[n, classes]``; a map is laid out in rows of :attr:`output_shape`.
+            Logits ``float32[n, classes]``; of a network that makes a map of more than one pixel,
+            ``float32[n, *output_shape]``: channels, then sides.
 
         Raises:
-            TypeError: ``x`` is not ``float32``; nothing is converted.
+            TypeError: ``x`` is no ``float32`` array; nothing is converted, neither doubles nor
+                torch tensors.
             ValueError: ``x`` has another shape than the network takes, or holds NaN.
         """
-        return self._outputs(x)[self.artifact.graph.logits]
+        rows, shape = self._outputs(x)[self.artifact.graph.logits], self.output_shape
+        return rows if math.prod(shape[1:]) == 1 else rows.reshape(len(x), *shape)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -80,7 +86,7 @@ class Session:
         return tuple(self._network.shape(self.artifact.graph.logits))
 
     def embed(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Embeddings ``float32[n, dim]`` of images; arguments and errors as for :meth:`run`."""
+        """Embeddings ``float32[n, dim]`` of images, flat; arguments and errors as :meth:`run`."""
         return self._outputs(x)[self.artifact.graph.embedding]
 
     def predict(self, images: Sequence[ImageSource], *, k: int = 5) -> list[Prediction]:
@@ -180,8 +186,7 @@ def run_graph(
     threads: int,
 ) -> dict[int, npt.NDArray[np.float32]]:
     """Run a built graph; ``float32[n, c, sides]`` for each output, bits as +1 and -1."""
-    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
-        raise TypeError(f"x must be a float32 array, got {describe(x)}")
+    _check_float32(x)
     if x.shape[1:] != graph.input:
         expected = ", ".join(map(str, graph.input))
         raise ValueError(f"x must have shape (n, {expected}), got {x.shape}")
@@ -191,6 +196,18 @@ def run_graph(
     if len(x):
         network.run(np.ascontiguousarray(x), outputs, list(arrays.values()), threads)
     return arrays
+
+
+def _check_float32(x: object) -> None:
+    """Raise ``TypeError``, with the way out, unless ``x`` is an array of ``float32``."""
+    if isinstance(x, np.ndarray) and x.dtype == np.float32:
+        return
+    way_out = ""
+    if isinstance(x, np.ndarray):
+        way_out = "; give x.astype(np.float32)"
+    elif hasattr(x, "numpy"):
+        way_out = "; give x.numpy()"
+    raise TypeError(f"x must be a float32 array, got {describe(x)}{way_out}")
 
 
 def load(path: str | os.PathLike[str], threads: int = 1) -> Session:
