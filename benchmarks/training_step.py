@@ -33,21 +33,29 @@ from torch import nn
 from bitgrove import models
 from bitgrove.nn import BinaryConv2d
 
-NETWORKS = {"224": ("large", 1000, 16), "32": ("small", 10, 64)}
-"""Side of the pictures: stem, classes, batch."""
+NETWORKS = {
+    "224": (224, "large", 1000, 16, 0.0),
+    "224, border of -1": (224, "large", 1000, 16, -1.0),
+    "32": (32, "small", 10, 64, 0.0),
+}
+"""Side of the pictures, stem, classes, batch, border of the binary convolutions: 0 as published."""
 LAYERS = ((64, 56), (128, 28), (256, 14), (512, 7))
 """Channels and side, for a batch of 16."""
 
 
-def network(side: str, kind: str) -> Callable[[], None]:
+def network(name: str, kind: str) -> Callable[[], None]:
     """One training step of a network; ``kind`` is binary or float."""
-    stem, classes, batch = NETWORKS[side]
+    side, stem, classes, batch, pad_value = NETWORKS[name]
     torch.manual_seed(0)
     model = models.create(
-        "birealnet18", stem=stem, num_classes=classes, real="relu" if kind == "float" else False
+        "birealnet18",
+        stem=stem,
+        num_classes=classes,
+        pad_value=pad_value,
+        real="relu" if kind == "float" else False,
     ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     adam = torch.optim.Adam(model.parameters())
-    x = torch.randn(batch, 3, int(side), int(side)).to(memory_format=torch.channels_last)
+    x = torch.randn(batch, 3, side, side).to(memory_format=torch.channels_last)
     y = torch.randint(0, classes, (batch,))
 
     def step() -> None:
@@ -120,9 +128,9 @@ def kept_bytes(step: Callable[[], None]) -> int:
     return sum(storages.values())
 
 
-def peak_mib(side: str, kind: str) -> float:
+def peak_mib(name: str, kind: str) -> float:
     """Peak memory of a process that takes three steps."""
-    command = [sys.executable, __file__, "--peak", side, kind]
+    command = [sys.executable, __file__, "--peak", name, kind]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -146,15 +154,15 @@ def main() -> None:
         print(int(status["VmHWM"].split()[0]) / 1024)
         return
     record: dict[str, Any] = {"threads": arguments.threads, "networks": {}, "layers": {}}
-    for side, (_, _, batch) in NETWORKS.items():
-        steps = {kind: network(side, kind) for kind in ("binary", "float")}
+    for name, (_, _, _, batch, _) in NETWORKS.items():
+        steps = {kind: network(name, kind) for kind in ("binary", "float")}
         row = compare(steps["binary"], steps["float"], arguments.pairs)
         for kind, step in steps.items():
             row[f"{kind}_images_per_second"] = round(1000 * batch / row[f"{kind}_ms"], 1)
             row[f"{kind}_kept_mib"] = round(kept_bytes(step) / 2**20, 1)
-            row[f"{kind}_peak_mib"] = round(peak_mib(side, kind))
-        record["networks"][side] = row
-        print(side, json.dumps(row), flush=True)
+            row[f"{kind}_peak_mib"] = round(peak_mib(name, kind))
+        record["networks"][name] = row
+        print(name, json.dumps(row), flush=True)
     for channels, side in LAYERS:
         steps = {kind: layer(channels, side, kind) for kind in ("binary", "float")}
         row = compare(steps["binary"], steps["float"], 2 * arguments.pairs)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 import torch.nn.functional as F
 from torch import Tensor
 
+from ._border import add_border, slabs_of
 from ._layer import BinaryLayer, check_input
 from ._recompute import Convolution, convolve_signs, recomputes
 from ._scale import SIZED, Scale
@@ -132,7 +133,9 @@ class BinaryConvNd(BinaryLayer):
         # The sums are integers, so the border may be added afterwards without changing a bit: it
         # is the same for all images and, but for the weight, for all channels. A padded copy of the
         # signs would cost a tenth of the step.
-        return self._convolve_signs(x, weight).add_(self._border(x, weight))
+        y = self._convolve_signs(x, weight)
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return add_border(y, self._border(x, weight), slabs_of(x.shape[2:], y.shape[2:], *window))
 
     def _convolve_signs(self, x: Tensor, weight: Tensor) -> Tensor:
         estimator = self._input_estimator
