@@ -182,6 +182,105 @@ def test_lines_fill_their_frame_and_stay_inside(study, tmp_path):
         assert min(heights) <= min(ys) < max(ys) <= max(heights)
 
 
+# A letter of 13.5 px takes 8.6 px or less in the widest of the usual fonts, a bold one 9.4.
+LETTER, BOLD = 8.6, 9.4
+LONG = ("Bi-Real-18, from a real network", "Bi-Real-18, from scratch", "W" * 80)
+
+
+def texts(panel):
+    """Left end, right end and words of every text that stands beside the frame."""
+    words = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end">([^<]+)', panel)
+    labels = re.findall(r'<text class="of" x="([\d.]+)" y="[\d.]+">([^<]+)', panel)
+    return [(float(x) - LETTER * len(text), float(x), text) for x, text in words] + [
+        (float(x), float(x) + BOLD * len(text), text) for x, text in labels
+    ]
+
+
+@pytest.mark.parametrize("epochs", [1, 12])
+@pytest.mark.parametrize("value", [0.1948, 0.0, 1.0])
+@pytest.mark.parametrize("names", [("Bop",), LONG], ids=["one", "long"])
+def test_figures_and_names_beside_the_axes_are_not_cut_off(study, tmp_path, names, value, epochs):
+    paths = [f"stages.{k}.0.conv.weight" for k in range(12)] + ["head." * 9 + "weight"]
+    run = replace(
+        make_run(0),
+        test_accuracy=value,
+        curve=[{"epoch": e, "validation_accuracy": value} for e in range(1, epochs + 1)],
+        flips={e: dict.fromkeys(paths, 1e-12) for e in range(1, epochs + 1)},
+    )
+    arms = [StudyArm(name=name, runs=[run]) for name in names]
+    source = source_of(replace(study, arms=arms), tmp_path)
+    for key in ("accuracy", "flips", "layers-0"):
+        panel = chart(source, key)
+        width = float(re.search(r'viewBox="0 0 (\d+)', panel)[1])
+        found = texts(panel)
+        assert len(found) > 3
+        for left, right, words in found:
+            assert 0 <= left < right <= width, words
+
+
+@pytest.mark.parametrize("value", [0.1948, 0.0, 1.0, 0.987654])
+def test_the_axis_of_one_figure_spans_five_points_in_whole_percent(study, tmp_path, value):
+    run = replace(
+        make_run(0), test_accuracy=value, curve=[{"epoch": 1, "validation_accuracy": value}]
+    )
+    source = source_of(replace(study, arms=[StudyArm(name="Bop", runs=[run])]), tmp_path)
+    panel = chart(source, "accuracy")
+    axis = ticks(panel, "end")
+    shown = [tick for _, tick in axis]
+    assert 5 <= max(shown) - min(shown) <= 10
+    assert 0 <= min(shown) <= 100 * value <= max(shown) <= 100
+    assert "." not in "".join(re.findall(r"[\d.]+ %", panel))
+    at = float(re.search(r'<circle cx="[\d.]+" cy="([\d.]+)"', panel)[1])
+    assert read(at + 4.5, axis) == pytest.approx(100 * value, abs=0.01)
+    low, high = (float(x) for x in re.search(r"Seeds, ([\d.]+)\s% to ([\d.]+)\s%", source).groups())
+    assert 5 <= high - low <= 10
+    dot = float(re.search(r'class="dot" cx="([\d.]+)%"', source)[1])
+    assert low + dot / 100 * (high - low) == pytest.approx(100 * value, abs=0.01)
+
+
+def test_names_of_methods_that_differ_late_stay_apart(study, tmp_path):
+    arms = [StudyArm(name=name, runs=[make_run(0)]) for name in LONG]
+    source = source_of(replace(study, arms=arms), tmp_path)
+    for key in ("accuracy", "flips"):
+        found = re.findall(r'class="of"[^>]*>([^<]+)<title>([^<]+)', chart(source, key))
+        assert [title for _, title in found] == list(LONG)
+        assert [label for label, _ in found][:2] == list(LONG[:2])
+
+
+def test_layers_are_called_by_what_only_they_begin_with(study, tmp_path):
+    paths = ["convolutions.0.conv.weight", "convolutions.1.conv.weight", "head.linear.weight"]
+    one = StudyHistogram(counts=[1, 2], limit=1.5)
+    run = replace(
+        make_run(0),
+        flips={e: dict.fromkeys(paths, 0.01) for e in EPOCHS},
+        histograms={e: dict.fromkeys(paths, one) for e in EPOCHS},
+    )
+    source = source_of(replace(study, arms=[StudyArm(name="Bop", runs=[run])]), tmp_path)
+    found = re.findall(r'class="of"[^>]*>([^<]+)<title>([^<]+)', chart(source, "layers-0"))
+    assert found == [("convolutions.0", paths[0]), ("head", paths[-1])]
+    strips = re.findall(r'<svg class="strip".*?<text class="of"[^>]*>([^<]+)', source, re.S)
+    assert strips == ["convolutions.0", "convolutions.1", "head"]
+
+
+def test_ticks_of_pressure_lie_where_its_values_do_and_are_explained(study, tmp_path):
+    one = StudyHistogram(counts=[1, 2], limit=6.0, shown="pressure")
+    run = replace(make_run(0), histograms={1: {"conv": one}})
+    source = source_of(replace(study, arms=[StudyArm(name="Bop", runs=[run])]), tmp_path)
+    strip = re.search(r'<svg class="strip".*?</svg>', source, re.S)[0]
+    left, top, height = (
+        float(re.search(rf'<rect [^>]*\b{name}="(\d+)"', strip)[1]) for name in ("x", "y", "height")
+    )
+    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="end">([^<e]+)<', strip)
+    assert [text for *_, text in found] == ["10³", "1", "−1", "−10³"]
+    for (x, y, text), p in zip(found, (1e3, 1, -1, -1e3), strict=True):
+        value = math.copysign(math.log10(1 + 9 * abs(p)), p)
+        assert float(y) - 4 == pytest.approx(top + height * (1 - value / 6) / 2, abs=0.06)
+        assert 0 <= float(x) - 7.2 * len(text) < float(x) < left  # letters of 11 px
+    words = re.sub(r"\s+", " ", Checked(source).text)
+    assert "Above the line at 1 a bit that is +1 turns to −1" in words
+    assert "Above the line" not in Checked(source_of(study, tmp_path)).text
+
+
 @pytest.mark.parametrize("arm", [0, 1])
 def test_flip_ratios_lie_on_an_axis_of_powers_of_ten(study, tmp_path, arm):
     panel = chart(source_of(study, tmp_path), "flips")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._study import Study, StudyArm
-from ._text import count, listed, percent, shorten, significant
-from ._ticks import nice_ticks, whole_ticks
+from ._study_names import own_parts
+from ._study_scales import Scale, log_scale, share_scale
+from ._text import count, listed, percent, shorten_all, significant
+from ._ticks import whole_ticks
 
 Point = tuple[float, float]
 Series = dict[int, float]
@@ -33,13 +35,35 @@ class Frame:
     bottom: int
 
     @property
+    def letters(self) -> int:
+        """What a label has room for."""
+        return int((self.right - _LABEL_AT) / _LETTER)
+
+    @property
     def box(self) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the inside."""
         return self.left, self.top, self.width - self.right, self.height - self.bottom
 
 
-WIDE = Frame(width=900, height=400, left=56, right=206, top=14, bottom=42)
-SMALL = Frame(width=430, height=250, left=52, right=104, top=34, bottom=42)
+WIDE = Frame(width=900, height=400, left=64, right=330, top=14, bottom=42)
+"""Its right margin is the widest: a chart of shorter names takes less."""
+SMALL = Frame(width=430, height=250, left=52, right=156, top=34, bottom=42)
+
+_LABEL_AT = 16
+"""From the end of the axis to the labels."""
+_LETTER = 9.6
+"""Mean width of a letter of a label, in wide fonts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A method with its seeds, or a layer."""
+
+    style: str
+    name: str
+    label: str
+    """The name as the chart has room for it; empty if it is not written."""
+    seeds: Sequence[Series]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +142,14 @@ def layer_charts(study: Study) -> tuple[Chart, ...]:
     epochs = [epoch for one in series for epoch in one]
     if not values:
         return ()
-    scale = _log_scale(values, SMALL)
+    _, top, _, bottom = SMALL.box
+    scale = log_scale(values, top, bottom)
     return tuple(
         _chart(
             f"layers-{number}",
             arm.name,
             SMALL,
-            {
-                name: (_layer_style(i, len(layers)), name if i in (0, len(layers) - 1) else "", [s])
-                for i, (name, s) in enumerate(layers.items())
-            },
+            _by_depth(layers),
             scale,
             (min(epochs), max(epochs)),
             _flip_text,
@@ -139,6 +161,17 @@ def layer_charts(study: Study) -> tuple[Chart, ...]:
 def series_style(number: int) -> str:
     """The classes of a method's colour and dashes."""
     return f"s{number % STYLES}"
+
+
+def _by_depth(layers: Mapping[str, Series]) -> list[Group]:
+    """The first layer and the last have labels."""
+    short = own_parts(list(layers))
+    ends = shorten_all([short[0], short[-1]], SMALL.letters)
+    labels = [ends[0], *[""] * (len(layers) - 2), ends[1]][: len(layers)]
+    return [
+        Group(_layer_style(i, len(layers)), name, label, [series])
+        for i, (label, (name, series)) in enumerate(zip(labels, layers.items(), strict=True))
+    ]
 
 
 def _layer_style(place: int, layers: int) -> str:
@@ -166,67 +199,25 @@ def _by_method(
     epochs = [epoch for seeds in groups.values() for s in seeds for epoch in s]
     if not values:
         return None
-    named = {
-        str(number): (series_style(number), study.arms[number].name, seeds)
-        for number, seeds in groups.items()
-        if any(seeds)
-    }
-    scale = _log_scale(values, WIDE) if log else _share_scale(values, WIDE)
+    shown = [(number, seeds) for number, seeds in groups.items() if any(seeds)]
+    names = [study.arms[number].name for number, _ in shown]
+    labels = shorten_all(names, WIDE.letters)
+    frame = replace(WIDE, right=_LABEL_AT + math.ceil(_LETTER * max(map(len, labels))))
+    drawn = [
+        Group(series_style(number), name, label, seeds)
+        for (number, seeds), name, label in zip(shown, names, labels, strict=True)
+    ]
+    _, top, _, bottom = WIDE.box
+    scale = (log_scale if log else share_scale)(values, top, bottom)
     show = _flip_text if log else percent
-    return _chart(key, title, WIDE, named, scale, (min(epochs), max(epochs)), show)
-
-
-Scale = tuple[Callable[[float], float | None], tuple[tuple[float, str], ...]]
-"""From a value to its height, and the ticks."""
-
-
-def _share_scale(values: Sequence[float], frame: Frame) -> Scale:
-    _, top, _, bottom = frame.box
-    low, high = min(values), max(values)
-    ticks = nice_ticks(low, max(high, low + 1e-3), 6)
-
-    def height(value: float) -> float:
-        return bottom - (value - ticks[0]) / (ticks[-1] - ticks[0]) * (bottom - top)
-
-    digits = max(0, math.ceil(-math.log10(100 * (ticks[1] - ticks[0])) - 1e-9))
-    return height, tuple((height(tick), f"{100 * tick:.{digits}f} %") for tick in ticks)
-
-
-def _log_scale(values: Sequence[float], frame: Frame) -> Scale:
-    """Whole powers of ten that enclose all values above 0; others have no height."""
-    _, top, _, bottom = frame.box
-    first = math.floor(math.log10(min(values)) + 1e-9)
-    last = max(math.ceil(math.log10(max(values)) - 1e-9), first + 1)
-
-    def height(value: float) -> float | None:
-        if value <= 0:
-            return None
-        return bottom - (math.log10(value) - first) / (last - first) * (bottom - top)
-
-    step = math.ceil((last - first) / 7)
-    powers = range(first, last + 1, step)
-    return height, tuple(
-        (bottom - (p - first) / (last - first) * (bottom - top), power_of_ten(p)) for p in powers
-    )
-
-
-def power_of_ten(power: int) -> str:
-    """As a tick shows it.
-
-    >>> power_of_ten(0), power_of_ten(-3), power_of_ten(12)
-    ('1', '10⁻³', '10¹²')
-    """
-    return "1" if power == 0 else "10" + str(power).translate(_RAISED)
-
-
-_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+    return _chart(key, title, frame, drawn, scale, (min(epochs), max(epochs)), show)
 
 
 def _chart(
     key: str,
     title: str,
     frame: Frame,
-    groups: Mapping[str, tuple[str, str, list[Series]]],
+    groups: Sequence[Group],
     scale: Scale,
     epochs: tuple[int, int],
     show: Callable[[float], str],
@@ -243,30 +234,33 @@ def _chart(
         return [None if at is None else (across(epoch), at) for epoch, at in heights]
 
     drawn, summaries = [], []
-    for style, name, seeds in groups.values():
-        seeds = [series for series in seeds if series]
+    for group in groups:
+        seeds = [series for series in group.seeds if series]
         mean = {e: _mean_at(e, seeds) for e in sorted({e for series in seeds for e in series})}
         runs = _runs(place(mean))
         if runs:
-            drawn.append((style, name, seeds, runs))
-            summaries.append(f"{name or 'a layer'} ends at {show(mean[max(mean)])}")
-    named = [(name, runs[-1][-1]) for _, name, _, runs in drawn if name]
-    heights = iter(spread([end[1] for _, end in named], top, bottom))
+            drawn.append((group, seeds, runs))
+            summaries.append(f"{group.name} ends at {show(mean[max(mean)])}")
+    ends = [runs[-1][-1][1] for group, _, runs in drawn if group.label]
+    heights = iter(spread(ends, top, bottom))
     lines = tuple(
         StudyLine(
-            name=shorten(name, 20 if frame is WIDE else 13),
-            title=name,
-            style=style,
+            name=group.label,
+            title=group.name,
+            style=group.style,
             pieces=tuple(_points(run) for run in runs if len(run) > 1),
             dots=tuple(run[0] for run in runs if len(run) == 1),
             seeds=tuple(_points(r) for s in seeds for r in _runs(place(s)) if len(r) > 1)
             if len(seeds) > 1
             else (),
             bands=_bands(seeds, across, height),
-            label=(right + 16, (next(heights) if name else runs[-1][-1][1]) + 4.5),
+            label=(
+                right + _LABEL_AT,
+                (next(heights) if group.label else runs[-1][-1][1]) + 4.5,
+            ),
             leader=runs[-1][-1],
         )
-        for style, name, seeds, runs in drawn
+        for group, seeds, runs in drawn
     )
     return Chart(
         key=key,

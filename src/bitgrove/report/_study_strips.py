@@ -10,10 +10,11 @@ from PIL import Image
 
 from ._pictures import _uri
 from ._study import Study, StudyArm, StudyHistogram
+from ._study_names import own_parts
 from ._text import count, plural, shorten
 
-WIDTH, HEIGHT = 210, 150
-LEFT, TOP, BOTTOM = 26, 22, 18
+WIDTH, HEIGHT = 220, 150
+LEFT, TOP, BOTTOM = 36, 22, 18
 """Margins: ticks to the left, the layer's name above, epochs below."""
 
 _LAYERS = 8
@@ -52,6 +53,8 @@ class ArmStrips:
     name: str
     series: int
     note: str
+    pressure: bool
+    """Whether Bop's averages are among them, which take a paragraph to explain."""
     strips: tuple[Strip, ...]
     box: tuple[int, int, int, int] = (LEFT, TOP, WIDTH, HEIGHT - BOTTOM)
     width: int = WIDTH
@@ -70,6 +73,7 @@ def _arm_strips(arm: StudyArm, number: int) -> ArmStrips | None:
         return None
     layers = list(dict.fromkeys(name for layers in run.histograms.values() for name in layers))
     shown = [layers[i] for i in _evenly(len(layers), _LAYERS)]
+    labels = dict(zip(layers, own_parts(layers), strict=True))
     kinds = {h.shown for layers in run.histograms.values() for h in layers.values()}
     what = {
         "latent": "latent weights",
@@ -82,11 +86,12 @@ def _arm_strips(arm: StudyArm, number: int) -> ArmStrips | None:
         name=arm.name,
         series=number,
         note=note,
-        strips=tuple(_strip(name, run.histograms) for name in shown),
+        pressure="pressure" in kinds,
+        strips=tuple(_strip(name, labels[name], run.histograms) for name in shown),
     )
 
 
-def _strip(layer: str, histograms: Mapping[int, Mapping[str, StudyHistogram]]) -> Strip:
+def _strip(layer: str, label: str, histograms: Mapping[int, Mapping[str, StudyHistogram]]) -> Strip:
     epochs = [epoch for epoch in sorted(histograms) if layer in histograms[epoch]]
     epochs = [epochs[i] for i in _evenly(len(epochs), _COLUMNS)]
     columns = [histograms[epoch][layer] for epoch in epochs]
@@ -104,7 +109,7 @@ def _strip(layer: str, histograms: Mapping[int, Mapping[str, StudyHistogram]]) -
     pixels[..., 3] = np.round(255 * opacity)
     top, bottom = TOP, HEIGHT - BOTTOM
     return Strip(
-        layer=shorten(layer, 28),
+        layer=shorten(label, 24),
         title=layer,
         description=f"{count(epochs[0])} to {count(epochs[-1])}, values from "
         f"{-limit:g} to {limit:g}",

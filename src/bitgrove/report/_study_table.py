@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._study import Study, StudyArm
+from ._study_scales import share_ticks
 from ._text import NOTHING, listed, percent, plural, points, significant
-from ._ticks import nice_ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,7 @@ def table(study: Study) -> TableView:
     values = [run.test_accuracy for arm in study.arms for run in arm.runs]
     values += [arm.published for arm in study.arms if arm.published is not None]
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
-    low, high = min(known), max(known)
-    ticks = nice_ticks(low, max(high, low + 1e-3), 4)
+    ticks = share_ticks(known, 4)
     low, high = max(0.0, ticks[0]), min(1.0, ticks[-1])
     rows = [_row(arm, number, low, high) for number, arm in enumerate(study.arms)]
     order = sorted(range(len(rows)), key=lambda i: -_sort_key(study.arms[i]))

@@ -68,6 +68,7 @@ def _render(study: Study, figures: str) -> str:
         accuracy=accuracy_chart(study),
         flips=flips_chart(study),
         layers=layer_charts(study),
-        strips=strips(study),
+        strips=(shown := strips(study)),
+        pressure=any(arm.pressure for arm in shown),
         style=series_style,
     )
