@@ -1,5 +1,6 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -173,6 +174,27 @@ def test_a_big_network_prints_on_a_page():
 
 def test_a_network_without_binary_layers_prints_no_gain():
     assert "operations" not in str(bg.summary(nn.Linear(2, 2), (2,)))
+
+
+def test_sizes_are_compared_only_where_bits_were_packed():
+    assert str(bg.summary(nn.Linear(2, 2), (2,))).splitlines()[-1] == "input 2; packed 24 B"
+    # 8 rows of 1 byte against 64 numbers of 4 bytes.
+    assert "packed 8 B, in float32 256 B: 32.0 times" in str(
+        bg.summary(bnn.BinaryLinear(8, 8), (8,))
+    )
+
+
+@pytest.mark.parametrize("shape", [64, None, "64", (3, 8.0, 8), (True,), {3, 8}], ids=repr)
+def test_a_shape_that_is_none_is_refused_with_the_way_out(shape):
+    with pytest.raises(TypeError, match=r"such as \(3, 224, 224\) for an image .*, got ") as error:
+        bg.summary(nn.Linear(64, 2), shape)
+    assert str(error.value).endswith(f"got {shape!r}")
+
+
+def test_sizes_may_come_as_a_list_or_as_torch_and_numpy_have_them():
+    expected = bg.summary(nn.Linear(64, 2), (64,))
+    for shape in ([64], torch.Size([64]), tuple(np.array([64]))):
+        assert bg.summary(nn.Linear(64, 2), shape) == expected
 
 
 def test_totals_are_the_sums_of_the_rows():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from math import prod
+from numbers import Integral
 from typing import cast
 
 import torch
@@ -29,6 +31,7 @@ def summary(model: nn.Module, input_shape: tuple[int, ...]) -> Summary:
         input_shape: of one input, without the batch axis, such as ``(1, 28, 28)``.
 
     Raises:
+        TypeError: ``input_shape`` is no sequence of whole numbers.
         ValueError: the model does not run on an input of this shape.
 
     >>> from bitgrove.nn import BinaryConv2d
@@ -45,7 +48,7 @@ def summary(model: nn.Module, input_shape: tuple[int, ...]) -> Summary:
     input 9x4x4; packed 240 B, in float32 1.4 KiB: 6.1 times smaller
     52 operations if 64 1-bit MACs are one: 25.4 times fewer than MACs
     """
-    input_shape = tuple(input_shape)
+    input_shape = _checked_shape(input_shape)
     twin = copy.deepcopy(model).to("meta").eval()
     runs = {path: _Run() for path, _ in twin.named_modules()}
     for path, module in twin.named_modules():
@@ -65,6 +68,17 @@ def summary(model: nn.Module, input_shape: tuple[int, ...]) -> Summary:
     layers = (_layer(path, module, runs[path], seen) for path, module in model.named_modules())
     kept = tuple(layer for layer in layers if any(layer.counts))
     return Summary(kept, input_shape)
+
+
+def _checked_shape(input_shape: object) -> tuple[int, ...]:
+    if isinstance(input_shape, Sequence) and not isinstance(input_shape, str):
+        sizes = tuple(input_shape)
+        if all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+            return tuple(map(int, sizes))
+    raise TypeError(
+        "input_shape must be the sizes of one input without the batch axis, such as "
+        f"(3, 224, 224) for an image or (64,) for a row of 64 numbers, got {input_shape!r}"
+    )
 
 
 class _Run:

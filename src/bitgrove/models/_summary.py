@@ -176,13 +176,14 @@ class Summary:
         return shown
 
     def _conclusion(self) -> str:
-        saved = self.float32_bytes / max(self.packed_bytes, 1)
-        multiplied = self.binary_macs + self.real_macs
         text = (
-            f"input {'x'.join(map(str, self.input_shape))}; packed {size_text(self.packed_bytes)}, "
-            f"in float32 {size_text(self.float32_bytes)}: {saved:.1f} times smaller"
+            f"input {'x'.join(map(str, self.input_shape))}; packed {size_text(self.packed_bytes)}"
         )
+        if self.binary_parameters:
+            saved = self.float32_bytes / self.packed_bytes
+            text += f", in float32 {size_text(self.float32_bytes)}: {saved:.1f} times smaller"
         if self.binary_macs:
+            multiplied = self.binary_macs + self.real_macs
             text += (
                 f"\n{self.operations:,.0f} operations if 64 1-bit MACs are one: "
                 f"{multiplied / self.operations:.1f} times fewer than MACs"
