@@ -103,7 +103,7 @@ def fit(
     best = result.best
     if result.interrupted or best is None:
         raise InterruptedRunError(
-            f"interrupted after {result.epochs} epochs; --resume instead of --overwrite goes on"
+            f"interrupted, epochs done: {result.epochs}; --resume instead of --overwrite goes on"
         )
     steps.say(f"epoch {best.epoch} is best: {best.validation_accuracy:.2%} on validation")
     twin, twin_accuracy = _twin(splits, out, options, threads, steps)

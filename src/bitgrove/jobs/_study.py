@@ -141,7 +141,7 @@ def _train_stage(
         progress=not options.quiet,
     )
     if result.interrupted or result.best is None:
-        raise InterruptedRunError(f"interrupted after {result.epochs} epochs; --resume goes on")
+        raise InterruptedRunError(f"interrupted, epochs done: {result.epochs}; --resume goes on")
     return result
 
 
