@@ -166,7 +166,9 @@ def test_depthwise_convolutions_stay_real_and_keep_the_activation_before_them():
     got = bnn.binarize_model(mobilenet())
     assert report(got).names("binary") == ("6", "12")
     assert report(got).names("activation removed") == ("5", "11")
-    assert {c.detail for c in report(got).changes if c.name in ("3", "9")} == {"depthwise"}
+    assert {c.detail for c in report(got).changes if c.name in ("3", "9")} == {
+        "depthwise; depthwise=True makes it binary"
+    }
     assert isinstance(got.get_submodule("8"), nn.ReLU6)
     both = bnn.binarize_model(mobilenet(), depthwise=True)
     assert report(both).names("binary") == ("3", "6", "9", "12")
@@ -329,6 +331,284 @@ def test_a_relu_stays_for_a_real_layer_that_reads_it_too(relu):
     expected = binary.norm(binary.bits(raw)) + binary.kept(raw.relu())
     torch.testing.assert_close(binary(x), binary.head(expected.mean((2, 3))))
     assert "it stays for kept" in str(bnn.binarization_report(binary))
+
+
+def test_of_what_is_concatenated_every_branch_loses_its_relu():
+    class UNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.down = convolution(3, 4), convolution(4, 8, stride=2)
+            self.up, self.join, self.head = (
+                nn.Upsample(scale_factor=2),
+                convolution(12, 4),
+                convolution(4, 2, 1),
+            )
+            self.norms = nn.ModuleList([nn.BatchNorm2d(c) for c in (4, 8, 4)])
+
+        def forward(self, x):
+            skip = F.relu(self.norms[0](self.stem(x)))  # read, and removed, by ``down`` already
+            mid = F.relu(self.norms[1](self.down(skip)))
+            y = torch.cat([self.up(mid), skip], 1)
+            return self.head(self.norms[2](self.join(y)))
+
+    model = randomised(UNet())
+    got = bnn.binarize_model(model, shortcut=False)
+    x = torch.randn(2, 3, 8, 8)
+    skip = model.norms[0](model.stem(x))
+    mid = model.norms[1](binary(model.down, skip))
+    y = model.norms[2](binary(model.join, torch.cat([model.up(mid), skip], 1)))
+    torch.testing.assert_close(got(x), model.head(y))
+    assert report(got).names("activation removed") == ("relu", "relu_1")
+
+
+class Between(nn.Module):
+    """A real convolution, an activation, what is between, and a convolution to be made binary."""
+
+    def __init__(self, between, channels=8):
+        super().__init__()
+        self.first, self.relu, self.between = convolution(3, 8), nn.ReLU(), between
+        self.second, self.head = convolution(channels, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.second(self.between(self.relu(self.first(x)))).mean((2, 3)))
+
+
+class Activation(Between):
+    """The same with ``between`` as the only activation."""
+
+    def forward(self, x):
+        return self.head(self.second(self.between(self.first(x))).mean((2, 3)))
+
+
+def signs(model):
+    """The signs that reach the binary layer, and the model's report."""
+    torch.manual_seed(0)
+    got = bnn.binarize_model(model, shortcut=False)
+    seen = []
+    got.second.register_forward_pre_hook(lambda _, args: seen.append(args[0] >= 0))
+    got(torch.randn(8, 3, 6, 6))
+    return seen[0], report(got)
+
+
+@pytest.mark.parametrize(
+    ("between", "channels"),
+    [
+        (lambda y: F.pad(y, (1, 1, 1, 1)), 8),
+        (lambda y: F.pad(y, (1, 1, 1, 1), mode="circular"), 8),
+        (nn.ZeroPad2d(1), 8),
+        (nn.ConstantPad2d(1, 0.5), 8),
+        (lambda y: y.clamp(max=6), 8),
+        (lambda y: y.clamp(-1, 6), 8),
+        (lambda y: torch.clamp_max(y, 6), 8),
+        (nn.Hardtanh(), 8),
+        (nn.Threshold(-1.0, 0.0), 8),
+        (lambda y: y.transpose(2, 3), 8),
+        (lambda y: torch.permute(y, (0, 1, 3, 2)), 8),
+        (lambda y: y.chunk(2, 1)[0], 4),
+        (lambda y: torch.split(y, 4, 1)[1], 4),
+        (lambda y: y[:, ::2], 4),
+        (lambda y: y.unsqueeze(1).squeeze(1), 8),
+        (lambda y: 2 * y, 8),
+        (lambda y: y.mul(0.5) / 3, 8),
+        (lambda y: y.view(y.size(0), 4, 2, 6, 6).flatten(1, 2), 8),
+        (lambda y: torch.cat(torch.chunk(y, 2, 1), dim=1), 8),
+        (lambda y: torch.concat([y, y * -1.0], 1), 16),
+        (lambda y: torch.max(y, y.flip(1)), 8),
+        (lambda y: y.mean(1, keepdim=True) + y, 8),
+        (lambda y: torch.sigmoid(y), 8),
+        (nn.PixelShuffle(2), 2),
+    ],
+)  # fmt: skip
+def test_a_relu_is_seen_through_what_keeps_the_sign(between, channels):
+    reached, told = signs(Between(between, channels))
+    assert 0.2 < reached.float().mean() < 0.8
+    assert "relu" in told.names("activation removed")
+    assert not told.names("warning")
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        nn.Threshold(0.0, 0.0),
+        nn.Hardtanh(0.0, 6.0),
+        lambda y: F.threshold(y, 0.0, 0.0),
+        lambda y: F.hardtanh(y, 0.0, 6.0),
+        lambda y: y.clamp(min=0),
+        lambda y: y.clamp(0, 6),
+        lambda y: y.clip(0),
+        lambda y: y.clamp_(min=0.0),
+        lambda y: torch.clamp(y, 0, 6),
+        lambda y: torch.clamp(y, min=1e-6),
+        lambda y: torch.clamp_min(y, 0),
+        lambda y: y.clamp_min(0),
+        lambda y: torch.clamp(input=y, min=0),
+        lambda y: F.relu6(F.relu(y)),
+    ],
+)  # fmt: skip
+def test_a_clamp_or_threshold_is_removed_as_a_relu(activation):
+    reached, told = signs(Activation(activation))
+    assert 0.2 < reached.float().mean() < 0.8
+    assert told.names("activation removed")
+
+
+@pytest.mark.parametrize(
+    ("between", "channels"),
+    [
+        (lambda y: y.clamp(-1, 1), 8),
+        (lambda y: F.hardtanh(y), 8),
+        (lambda y: y * -1, 8),
+        (lambda y: y.clamp(max=-0.1), 8),
+        (lambda y: y * (y - 0.5), 8),
+        (lambda y: torch.cat([y, y], 1), 16),
+        (lambda y: torch.minimum(y, y.relu()), 8),
+        (nn.SiLU(), 8),
+    ],
+)
+def test_nothing_is_removed_or_warned_of_where_both_signs_are_there(between, channels):
+    _, told = signs(Activation(between, channels))
+    assert not told.names("activation removed")
+    assert not told.names("warning")
+
+
+def squeezing(name, module):
+    return name.endswith("squeeze")
+
+
+class Gate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.relu, self.squeeze = nn.ReLU(), nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        x = self.relu(x)
+        return x * self.squeeze(x.mean((2, 3), keepdim=True)).sigmoid()
+
+
+@pytest.mark.parametrize(
+    ("between", "sign"),
+    [
+        (nn.Softmax(1), 1),
+        (lambda y: y.softmax(1), 1),
+        (torch.abs, 1),
+        (lambda y: abs(y), 1),
+        (torch.exp, 1),
+        (lambda y: y * y, 1),
+        (lambda y: y**2, 1),
+        (Gate(), 1),
+        (lambda y: y.clamp(min=1e-6).pow(3), 1),
+        (lambda y: 1 / (y.relu() + 1), 1),
+        (nn.LogSigmoid(), -1),
+        (lambda y: F.logsigmoid(y).transpose(2, 3), -1),
+    ],
+)
+def test_what_is_never_negative_for_good_stays_and_is_warned_of(between, sign):
+    got = bnn.binarize_model(Activation(between), squeezing, shortcut=False)
+    warning = next(c for c in report(got).changes if c.action == "warning")
+    assert warning.name == "second"
+    assert f"so those signs are all {sign:+}: put a batch norm before it" in warning.detail
+    assert not report(got).names("activation removed")
+    seen = []
+    got.second.register_forward_pre_hook(lambda _, args: seen.append(args[0] >= 0))
+    got(torch.randn(4, 3, 6, 6))
+    assert (seen[0] == (sign > 0)).all()
+
+
+@pytest.mark.parametrize(
+    "clamp",
+    [
+        lambda y: y.clamp_(min=0.0, max=0.5),
+        lambda y: torch.clamp_(y, 0.0, 0.5),
+        lambda y: F.hardtanh(y, 0.0, 0.5, True),
+        lambda y: F.hardtanh(y, 0.0, 0.5, inplace=True),
+        lambda y: F.hardtanh_(y, 0.0, 0.5),
+        nn.Hardtanh(0.0, 0.5, inplace=True),
+    ],
+)
+def test_a_clamp_stays_as_it_is_for_what_stays_real(clamp):
+    class Fork(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.clamp = convolution(3, 8), clamp
+            self.bits, self.up = convolution(8, 8), nn.ConvTranspose2d(8, 8, 1)
+            self.weight = nn.Parameter(torch.randn(8, 8, 1, 1))
+            self.head = nn.Linear(8, 2)
+
+        def forward(self, x):
+            y = self.clamp(self.first(x))
+            kept = self.up(y) + F.conv2d(y, self.weight)
+            return self.head((self.bits(y) + kept).mean((2, 3)))
+
+    got = bnn.binarize_model(Fork(), shortcut=False).eval()
+    x = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    raw = got.first(x)
+    y = raw.clamp(0, 0.5)
+    kept = got.up(y) + F.conv2d(y, got.weight)
+    expected = got.head((got.bits_norm(got.bits(raw)) + kept).mean((2, 3)))
+    torch.testing.assert_close(got(x), expected)
+    assert "it stays for up, conv2d" in str(report(got))
+
+
+def tokens():
+    return nn.Sequential(nn.Linear(6, 5), nn.LayerNorm(5), nn.Linear(5, 4), nn.Linear(4, 3))
+
+
+@pytest.mark.parametrize("length", [4, 7])
+def test_a_linear_layer_of_tokens_is_normalised_over_its_features(length):
+    torch.manual_seed(0)
+    got = bnn.binarize_model(tokens(), linear=True)
+    x = torch.randn(3, length, 6)
+    first, normed, layer, norm, last = (
+        got.get_submodule(name) for name in ("0", "1", "2", "2_norm", "3")
+    )
+    y = torch.where(normed(first(x)) >= 0, 1.0, -1.0)
+    y = y @ torch.where(layer.weight >= 0, 1.0, -1.0).T
+    with torch.no_grad():
+        norm.bias.copy_(torch.randn(4))
+    mean, var = y.mean((0, 1)), y.var((0, 1), correction=0)
+    expected = last((y - mean) / (var + 1e-5).sqrt() + norm.bias)
+    for twin in (copy.deepcopy(got), pickle.loads(pickle.dumps(got))):
+        torch.testing.assert_close(twin(x), expected)
+    with pytest.raises(ValueError, match=r"takes \(n, features\) or .* leave it real with skip"):
+        got(torch.randn(2, 3, 4, 6))
+
+
+def test_a_second_pass_leaves_the_shortcuts_real():
+    model = resnet(BasicBlock(4, 4), BasicBlock(4, 8, stride=2))
+    first = bnn.binarize_model(model, ["4.*"])
+    second = bnn.binarize_model(first)
+    assert report(second).names("binary") == ("4.conv1", "4.conv2")
+    assert "5.downsample.0  real                a shortcut itself" in str(report(second))
+    assert isinstance(second.get_submodule("5.downsample.0"), nn.Conv2d)
+
+
+def test_the_report_lists_what_has_no_binary_form():
+    class Mixture(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = convolution(3, 8), convolution(8, 8)
+            self.up = nn.ConvTranspose2d(8, 8, 2, 2)
+            self.attention = nn.MultiheadAttention(8, 2)
+            self.norm = nn.LayerNorm((5, 8))
+            self.weight = nn.Parameter(torch.randn(8, 8))
+            self.fc, self.head = nn.Linear(8, 8), nn.Linear(8, 2)
+
+        def forward(self, x):
+            y = self.up(self.second(self.first(x)))
+            y = F.conv2d(y, self.weight[:, :, None, None]).mean(3).transpose(1, 2)
+            y = self.attention(y, y, y)[0].mean(1)
+            return self.head(F.linear(self.fc(y) @ self.weight, self.weight))
+
+    got = report(bnn.binarize_model(Mixture()))
+    assert [(c.name, c.detail) for c in got.changes if c.action == "real"] == [
+        ("first", "the first layer"),
+        ("up", "ConvTranspose2d has no binary form"),
+        ("conv2d", "the function conv2d has no binary form; nn.Conv2d has one"),
+        ("attention", "MultiheadAttention has no binary form"),
+        ("fc", "linear; linear=True makes it binary"),
+        ("matmul", "a product with a parameter has no binary form; nn.Linear has one"),
+        ("linear", "the function linear has no binary form; nn.Linear has one"),
+        ("head", "the last layer"),
+    ]
 
 
 def test_a_shortcut_is_not_moved_past_a_value_that_others_read():

@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from ._binarize_graph import BATCH_NORMS, LayerTracer, Surgeon
+from ._binarize_norm import norm_of_features
 from ._binarize_report import Action, BinarizationChange, BinarizationReport, attach_report
+from ._binarize_rest import reason_without_form
 from ._conv import BinaryConv1d, BinaryConv2d, BinaryConv3d
 from ._convnd import BinaryConvNd
 from ._layer import BinaryLayer
@@ -51,19 +53,26 @@ def binarize_model(
     Real weights become latent weights as they are. The model is traced by ``torch.fx`` and changed
     as Bi-Real Net is built:
 
-    - ReLU and its like directly before a sign, or with only pooling, dropout, sums and reshaping in
-      between, would leave nothing negative and every sign +1. They are removed, but for other
-      layers that read them and stay real.
+    - ReLU and its like (``clamp`` and ``Threshold`` at 0 or more, sigmoid, softplus, hardswish)
+      before a sign would leave nothing negative and every sign +1. They are removed, but for other
+      layers that read them and stay real. They are seen through pooling, dropout, padding,
+      upsampling, the mean, the sum and the extremes along an axis, all kinds of reshaping,
+      permuting, splitting and indexing, a product with a number that is not negative, a ``clamp``
+      at 0 or more from above, sums of which all summands are such, and concatenation, each branch
+      by itself. What else is never negative stays (softmax, ``abs``, ``exp``, a norm, a square, a
+      power, the product of two such values, as in a squeeze-and-excitation gate after a ReLU), or
+      never positive (log-sigmoid, log-softmax): the report has a ``"warning"``.
     - A binary layer is followed by a batch norm: the one that was there, or a new one whose shift
       is the layer's bias. A bias before a batch norm is dropped, since the norm subtracts it.
     - With ``shortcut`` every binary convolution that keeps the shape of its input gets a shortcut
       around itself and its norm. A shortcut around two such layers, as in a residual network's
       basic block, moves to the first, so that no value is added twice.
 
-    The first and the last layer with weights, in order of execution, stay real, as do 1x1
-    convolutions that are themselves the shortcut of others, and depthwise ones. All this is told by
-    :func:`bitgrove.nn.binarization_report`. The statistics of the batch norms belong to the real
-    model; train the copy, or run it in training mode on some batches, before it is evaluated.
+    The first and the last convolution or linear layer, in order of execution, stay real, as do 1x1
+    convolutions that are themselves the shortcut of others, depthwise ones, and all that has no
+    binary form: transposed convolutions, attention, functions such as ``F.conv2d``. All this is
+    told by :func:`bitgrove.nn.binarization_report`. The statistics of the batch norms belong to the
+    real model; train the copy, or run it in training mode on some batches, before it is evaluated.
 
     Source: Liu et al., Bi-Real Net, ECCV 2018; Rastegari et al., XNOR-Net, ECCV 2016 (real ends).
 
@@ -76,7 +85,8 @@ def binarize_model(
         pad_value: what the border of the binary convolutions holds: -1, 0 or +1.
         scale: ``None``, ``"channel"`` or ``"learned"``.
         shortcut: add and move shortcuts.
-        linear: make linear layers binary too; their input must then be ``(n, features)``.
+        linear: make linear layers binary too; their input must then be ``(n, features)`` or tokens,
+            ``(n, length, features)``. A norm that is added is over the features.
         depthwise: make depthwise convolutions binary too.
         keep_ends: leave the first and the last layer real.
 
@@ -112,9 +122,17 @@ def binarize_model(
         "scale": scale,
     }
     kept = _reasons_to_stay_real(surgeon, skip, linear, depthwise, keep_ends)
-    for node in surgeon.calls(_REAL):
-        name, module = str(node.target), cast(Any, surgeon.module(node))
-        if name in kept:
+    real = set[fx.Node]()
+    for node in list(traced.graph.nodes):
+        name, module = surgeon.name(node), cast(Any, surgeon.module(node))
+        if not isinstance(module, _REAL):
+            reason = reason_without_form(node, module)
+            if reason is not None:
+                real.add(node)
+                changes.note(name, "real", reason)
+        elif name in kept:
+            if kept[name] != _SHORTCUT:
+                real.add(node)
             changes.note(name, "real", kept[name])
         else:
             bias = _fate_of_bias(surgeon, node, module)
@@ -125,8 +143,8 @@ def binarize_model(
         raise ValueError(f"nothing is left to be binary; all stays real:\n{changes.report()}")
     ours = changes.of("binary")
     binary = [node for node in surgeon.calls(BinaryLayer) if str(node.target) in ours]
-    real = {name for name, reason in kept.items() if reason != _SHORTCUT}
     _remove_rectifiers(surgeon, binary, real, changes)
+    _warn(surgeon, binary, changes)
     if shortcut:
         for node in reversed(binary):
             _give_shortcut(surgeon, node, changes)
@@ -186,9 +204,9 @@ def _reasons_to_stay_real(
             kept[str(node.target)] = "called more than once"
         elif isinstance(module, nn.Linear):
             if not linear:
-                kept[str(node.target)] = "linear"
+                kept[str(node.target)] = "linear; linear=True makes it binary"
         elif not depthwise and module.groups == module.in_channels > 1:
-            kept[str(node.target)] = "depthwise"
+            kept[str(node.target)] = "depthwise; depthwise=True makes it binary"
         elif module.padding_mode != "zeros" or _padding(module) is None:
             kept[str(node.target)] = "its padding has no binary form"
         elif _is_shortcut(surgeon, node, module):
@@ -224,7 +242,7 @@ def _is_shortcut(surgeon: Surgeon, node: fx.Node, module: Any) -> bool:
         return False
     origin = surgeon.before_pooling(node.all_input_nodes[0])
     for summand in surgeon.summands(addition):
-        other = surgeon.producer(summand, _REAL)
+        other = surgeon.producer(summand, (BinaryLayer, *_REAL))
         if other is not None and other is not node:
             theirs = other.all_input_nodes[0]
             beside = theirs is origin and _is_point(surgeon.module(other))
@@ -272,8 +290,12 @@ def _fate_of_bias(surgeon: Surgeon, node: fx.Node, module: Any) -> str:
 def _give_norm(surgeon: Surgeon, node: fx.Node, module: Any, changes: _Changes) -> None:
     if surgeon.norm_after(node) is not None:
         return
-    dimensions = 1 if isinstance(module, nn.Linear) else len(module.kernel_size)
-    norm: Any = BATCH_NORMS[dimensions - 1](module.weight.shape[0]).to(module.weight)
+    features = module.weight.shape[0]
+    if isinstance(module, nn.Linear):
+        norm: Any = norm_of_features(features)
+    else:
+        norm = BATCH_NORMS[len(module.kernel_size) - 1](features)
+    norm.to(module.weight)
     if module.bias is not None:
         with torch.no_grad():
             norm.bias.copy_(module.bias)
@@ -283,16 +305,29 @@ def _give_norm(surgeon: Surgeon, node: fx.Node, module: Any, changes: _Changes) 
 
 
 def _remove_rectifiers(
-    surgeon: Surgeon, binary: list[fx.Node], real: set[str], changes: _Changes
+    surgeon: Surgeon, binary: list[fx.Node], real: set[fx.Node], changes: _Changes
 ) -> None:
     for node in binary:
-        for relu in surgeon.rectifiers(node.all_input_nodes[0]):
-            name = str(relu.target) if relu.op == "call_module" else relu.name
-            detail = f"{node.target} takes the sign of what it would have cut"
-            still = surgeon.remove(relu, real)
-            if still:
-                detail += f"; it stays for {', '.join(still)}"
-            changes.note(name, "activation removed", detail)
+        while found := surgeon.rectifiers(node.all_input_nodes[0]):  # there may be one behind it
+            for relu in found:
+                name = surgeon.name(relu)
+                detail = f"{node.target} takes the sign of what it would have cut"
+                still = surgeon.remove(relu, real)
+                if still:
+                    detail += f"; it stays for {', '.join(still)}"
+                changes.note(name, "activation removed", detail)
+
+
+def _warn(surgeon: Surgeon, binary: list[fx.Node], changes: _Changes) -> None:
+    for node in binary:
+        for sign, word in ((1, "negative"), (-1, "positive")):
+            for cause in surgeon.one_sided(node.all_input_nodes[0], sign):
+                changes.note(
+                    str(node.target),
+                    "warning",
+                    f"what {surgeon.name(cause)} gives it is never {word}, so those signs are all "
+                    f"{sign:+}: put a batch norm before it",
+                )
 
 
 def _give_shortcut(surgeon: Surgeon, node: fx.Node, changes: _Changes) -> None:

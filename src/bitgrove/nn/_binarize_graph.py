@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Set
-from itertools import chain
+from inspect import signature
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-_RELU_LIKE = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
-_RELU_FUNCTIONS = {
-    F.relu, F.relu_, torch.relu, torch.relu_, F.relu6, F.hardswish, torch.sigmoid, F.sigmoid,
-    F.hardsigmoid, F.softplus,
-}  # fmt: skip
-_RELU_METHODS = {"relu", "relu_", "sigmoid", "sigmoid_"}
+from ._binarize_range import MONOTONE, Ranges
 
-# What cannot make a negative number of others: through these a ReLU is still seen.
-_MONOTONE = (
-    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
-    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool1d,
-    nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d, nn.Dropout, nn.Dropout1d, nn.Dropout2d,
-    nn.Dropout3d, nn.Identity, nn.Flatten, nn.Upsample,
-)  # fmt: skip
 _ADDITIONS = {operator.add, operator.iadd, torch.add}
-_MONOTONE_FUNCTIONS = {
-    F.max_pool1d, F.max_pool2d, F.max_pool3d, F.avg_pool1d, F.avg_pool2d, F.avg_pool3d,
-    F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d, torch.flatten, torch.cat,
-    F.interpolate, *_ADDITIONS,
-}  # fmt: skip
-_MONOTONE_METHODS = {"view", "reshape", "flatten", "contiguous", "mean", "add", "add_"}
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -50,6 +32,7 @@ class Surgeon:
 
     def __init__(self, model: fx.GraphModule) -> None:
         self.model, self.graph = model, model.graph
+        self._ranges = Ranges(model)
 
     def module(self, node: Any) -> nn.Module | None:
         """The module that a node calls, if it calls one."""
@@ -57,40 +40,42 @@ class Surgeon:
             return None
         return self.model.get_submodule(str(node.target))
 
+    def name(self, node: fx.Node) -> str:
+        """That of the module it calls, or of the node itself."""
+        return str(node.target) if node.op == "call_module" else node.name
+
     def calls(self, kinds: type[nn.Module] | tuple[type[nn.Module], ...]) -> list[fx.Node]:
         """The nodes that call a module of these kinds, in order of execution."""
         return [node for node in self.graph.nodes if isinstance(self.module(node), kinds)]
 
     def rectifiers(self, value: fx.Node) -> list[fx.Node]:
-        """The ReLU-like nodes because of which ``value`` has no negative number; [] if it may."""
-        if self._is_relu(value):
-            return [value]
-        inputs = value.all_input_nodes
-        if not inputs or not self._is_monotone(value):
-            return []
-        found = [self.rectifiers(node) for node in inputs]
-        return list(dict.fromkeys(chain.from_iterable(found))) if all(found) else []
+        """The ReLU-like nodes because of which ``value``, or a part, has no negative number."""
+        return [node for node in self._ranges.causes(value) if self._ranges.is_rectifier(node)]
+
+    def one_sided(self, value: fx.Node, sign: int) -> list[fx.Node]:
+        """Those because of which ``value``, or a part of it, has no number of the other sign."""
+        return self._ranges.causes(value, sign)
 
     def before_pooling(self, value: fx.Node) -> fx.Node:
         """What ``value`` was before it was pooled, if it was."""
-        while isinstance(self.module(value), _MONOTONE):
+        while isinstance(self.module(value), MONOTONE):
             value = value.all_input_nodes[0]
         return value
 
-    def remove(self, node: fx.Node, keep_for: Set[str]) -> list[str]:
-        """Let the input of ``node`` take its place, but for modules of these names that read it.
+    def remove(self, node: fx.Node, keep_for: Set[fx.Node]) -> list[str]:
+        """Let the input of ``node`` take its place, but for these readers.
 
         Returns the names of those.
         """
         source = node.all_input_nodes[0]
-        kept = [user for user in node.users if self.module(user) and str(user.target) in keep_for]
+        kept = [user for user in node.users if user in keep_for]
         for user in [user for user in node.users if user not in kept]:
             user.replace_input_with(node, source)
         if kept:
             self._out_of_place(node)
         else:
             self.graph.erase_node(node)
-        return [str(user.target) for user in kept]
+        return [self.name(user) for user in kept]
 
     def norm_after(self, node: fx.Node) -> fx.Node | None:
         """The batch norm that alone reads ``node``."""
@@ -156,8 +141,15 @@ class Surgeon:
         elif node.op == "call_method":
             node.target = str(node.target).removesuffix("_")
         else:
-            node.target = {F.relu_: F.relu, torch.relu_: torch.relu}.get(node.target, node.target)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            node.args, node.kwargs = node.args[:1], {}
+            function: Any = node.target
+            name = str(function.__name__)
+            if name.endswith("_"):
+                home = torch if hasattr(torch, name) else F
+                node.target = getattr(home, name.removesuffix("_"))
+            elif function.__module__ == F.__name__ and "inplace" in signature(function).parameters:
+                place = list(signature(function).parameters).index("inplace")
+                node.args = node.args[:place]
+                node.kwargs = {k: v for k, v in node.kwargs.items() if k != "inplace"}
 
     def _ordered(self, layer: fx.Node, addition: fx.Node) -> tuple[fx.Node, fx.Node]:
         a, b = self.summands(addition)
@@ -183,31 +175,3 @@ class Surgeon:
                 found.add(node)
                 waiting += node.all_input_nodes
         return found
-
-    def _is_relu(self, node: fx.Node) -> bool:
-        module = self.module(node)
-        if isinstance(module, nn.Hardtanh) and module.min_val >= 0:
-            return True
-        return isinstance(module, _RELU_LIKE) or _calls(node, _RELU_FUNCTIONS, _RELU_METHODS)
-
-    def _is_monotone(self, node: fx.Node) -> bool:
-        module = self.module(node)
-        known = isinstance(module, _MONOTONE)
-        if not known and not _calls(node, _MONOTONE_FUNCTIONS, _MONOTONE_METHODS):
-            return False
-        if node.target in _ADDITIONS or node.target in ("add", "add_"):
-            numbers = [a for a in node.args if not isinstance(a, fx.Node)]
-            return "alpha" not in node.kwargs and all(_is_positive(n) for n in numbers)
-        # Cubic interpolation overshoots; the mode is the fourth argument of the function.
-        mode = getattr(module, "mode", node.kwargs.get("mode", [*node.args, *"nnn"][3]))
-        return mode != "bicubic"
-
-
-def _is_positive(number: Any) -> bool:
-    return isinstance(number, int | float) and number >= 0
-
-
-def _calls(node: fx.Node, functions: Set[Any], methods: Set[Any]) -> bool:
-    return (node.op == "call_function" and node.target in functions) or (
-        node.op == "call_method" and node.target in methods
-    )

@@ -8,8 +8,9 @@ from typing import Literal
 from torch import fx, nn
 
 Action = Literal[
-    "binary", "real", "activation removed", "batch norm added", "shortcut added", "shortcut moved"
-]
+    "binary", "real", "activation removed", "batch norm added", "shortcut added", "shortcut moved",
+    "warning",
+]  # fmt: skip
 
 _KEY = "bitgrove_binarization"
 
@@ -27,7 +28,8 @@ class BinarizationChange:
 class BinarizationReport:
     """Everything that was changed, or left on purpose; prints as a table.
 
-    Layers with weights come first, in order of execution, then activations, then shortcuts.
+    Layers with weights come first, in order of execution, then activations, then warnings (of a
+    binary layer whose input still has one sign only), then shortcuts.
     """
 
     changes: tuple[BinarizationChange, ...]
