@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ._conv import BinaryConv2d
 from ._sign import Estimator
@@ -21,7 +21,7 @@ class BiRealBlock(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output.
         stride: of the convolution and of the shortcut's pooling; the input's height and width must
-            be multiples of it.
+            be multiples of it (else ``forward`` raises ``ValueError``).
         pad_value: border of the binary convolution: -1, 0 or +1; not used by the real twin, whose
             border is 0.
         input_estimator: gradient of the activations' sign.
@@ -47,6 +47,7 @@ class BiRealBlock(nn.Module):
         real: bool = False,
     ) -> None:
         super().__init__()
+        self.stride = stride
         self.activation = nn.Hardtanh() if real else None
         if real:
             self.conv = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
@@ -73,5 +74,10 @@ class BiRealBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, in_channels, h, w)`` to ``(n, out_channels, h / stride, w / stride)``."""
+        if not isinstance(x, fx.Proxy) and any(size % self.stride for size in x.shape[2:]):
+            raise ValueError(
+                f"height and width must be multiples of the stride (={self.stride}), got "
+                f"{tuple(x.shape[2:])}; pad or resize the input"
+            )
         y = self.bn(self.conv(x if self.activation is None else self.activation(x)))
         return y + (x if self.shortcut is None else self.shortcut(x))

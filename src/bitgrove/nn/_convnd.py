@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, ClassVar, ParamSpec, cast
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,9 +18,33 @@ from ._sign import Estimator
 
 Size = int | tuple[int, ...]
 
+_P = ParamSpec("_P")
+
 _CONVOLUTIONS: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _AXES = {1: "(length,)", 2: "(height, width)", 3: "(depth, height, width)"}
 _LETTERS = {1: "l", 2: "h, w", 3: "d, h, w"}
+
+
+def _named(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Tell of arguments that ``nn.Conv2d`` would take by the name of the class that is made."""
+    known = list(signature(init).parameters)
+
+    @wraps(init)
+    def checked(*args: _P.args, **options: _P.kwargs) -> None:
+        name = type(args[0]).__name__
+        if len(args) > 4:
+            raise TypeError(
+                f"{name} takes in_channels, out_channels and kernel_size by position, and by name "
+                f"what follows, such as stride=2, padding=1; got {len(args) - 1} by position"
+            )
+        for option in options:
+            if option == "bias":
+                raise TypeError(f"{name} has no bias; leave it out, and put a batch norm behind")
+            if option not in known:
+                raise TypeError(f"{name} has no {option!r}; it takes {', '.join(known[1:])}")
+        init(*args, **options)
+
+    return checked
 
 
 class BinaryConvNd(BinaryLayer):
@@ -28,6 +55,7 @@ class BinaryConvNd(BinaryLayer):
 
     dimensions: ClassVar[int]
 
+    @_named
     def __init__(
         self,
         in_channels: int,
