@@ -119,12 +119,13 @@ def fit(
     >>> from bitgrove import data
     >>> from bitgrove.training import Gradient, Linear, Method
     >>> digits = data.load_splits("digits")
+    >>> _ = torch.manual_seed(0)
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    >>> config = TrainingConfig(epochs=2, method=Method(real=Gradient(lr=Linear(0.01))))
+    >>> config = TrainingConfig(epochs=5, method=Method(real=Gradient(lr=Linear(0.02))))
     >>> run = fit(model, digits.train, digits.validation, tempfile.mkdtemp(), config,
     ...           accelerator="cpu", progress=False)
     >>> run.epochs, run.best_checkpoint.name, run.best.validation_accuracy > 0.5
-    (2, 'best.ckpt', True)
+    (5, 'best.ckpt', True)
     """
     started = time.perf_counter()
     config = config or TrainingConfig()
