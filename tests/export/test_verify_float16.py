@@ -1,4 +1,4 @@
-"""A model in float16 is compared with torch's unrounded numbers: integers exactly, the rest wider."""
+"""A model in float16 is compared with torch's unrounded numbers: integers exactly."""
 
 import numpy as np
 import pytest
