@@ -51,8 +51,11 @@ def pack(name: str, pictures: torch.Tensor, folder: Path) -> dict[str, Path]:
 
 VARIANTS: dict[str, Callable[[nn.Module, torch.Tensor], Artifact]] = {
     "float32": lambda model, x: export.pack(model, x),
+    "float16": lambda model, x: export.pack(model, x, real_dtype="float16"),
 }
 """How the real parts are kept: as trained, and smaller or faster."""
+TIMED = ("float32",)
+"""The variants that differ in speed."""
 
 
 @dataclass(frozen=True, slots=True)
