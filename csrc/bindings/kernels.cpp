@@ -21,7 +21,7 @@ void pack_signs(In<float, 2> x, Out<std::uint64_t, 2> out) {
     require(out.shape(0) == x.shape(0) && out.shape(1) == words_for(x.shape(1)),
             "[pack_signs] out must have shape (rows, ceil(cols / 64))");
     nb::gil_scoped_release nogil;
-    active().pack_signs(x.data(), x.shape(0), x.shape(1), nullptr, nullptr, out.data());
+    active().pack_signs(x.data(), x.shape(0), x.shape(1), x.shape(1), nullptr, nullptr, out.data(), out.shape(1));
 }
 
 void hamming(In<std::uint64_t, 2> a, In<std::uint64_t, 2> b, Out<std::int32_t, 2> out) {
@@ -30,14 +30,6 @@ void hamming(In<std::uint64_t, 2> a, In<std::uint64_t, 2> b, Out<std::int32_t, 2
             "[hamming] out must have shape (rows of a, rows of b)");
     nb::gil_scoped_release nogil;
     active().hamming(a.data(), a.shape(0), b.data(), b.shape(0), a.shape(1), out.data());
-}
-
-void gemm(In<float, 2> a, In<float, 2> b, Out<float, 2> out) {
-    require(a.shape(1) == b.shape(0), "[gemm] the columns of a must be the rows of b");
-    require(out.shape(0) == a.shape(0) && out.shape(1) == b.shape(1),
-            "[gemm] out must have shape (rows of a, columns of b)");
-    nb::gil_scoped_release nogil;
-    active().gemm(a.data(), b.data(), nullptr, a.shape(0), b.shape(1), a.shape(1), out.data());
 }
 
 // Blocks large enough that a thread is started for no less than a few hundred microseconds of work.
@@ -80,7 +72,6 @@ void bind_kernels(nb::module_& m) {
     m.def("set_simd_level", [](std::string_view name) { set_level(name); }, "name"_a);
     m.def("pack_signs", &pack_signs, "x"_a.noconvert(), "out"_a.noconvert());
     m.def("hamming", &hamming, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
-    m.def("gemm", &gemm, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
     m.def("signs", &signs, "x"_a.noconvert(), "out"_a.noconvert(), "threads"_a);
     m.def("approx_gradient", &approx_gradient, "gradient"_a.noconvert(), "x"_a.noconvert(),
           "out"_a.noconvert(), "threads"_a);

@@ -7,11 +7,10 @@
 
 namespace bitgrove::pack_signs {
 
-void avx512(const float* x, std::size_t rows, std::size_t cols, const float* thresholds,
-            const std::uint64_t* flip, std::uint64_t* out) {
+void avx512(const float* x, std::size_t rows, std::size_t cols, std::size_t x_stride, const float* thresholds, const std::uint64_t* flip, std::uint64_t* out, std::size_t out_stride) {
     const std::size_t words = words_for(cols);
     for (std::size_t r = 0; r < rows; ++r) {
-        const float* row = x + r * cols;
+        const float* row = x + r * x_stride;
         for (std::size_t w = 0; w < words; ++w) {
             std::uint64_t bits = 0;
             for (std::size_t step = 0; step < 64 && w * 64 + step < cols; step += 16) {
@@ -25,7 +24,7 @@ void avx512(const float* x, std::size_t rows, std::size_t cols, const float* thr
                     mask, _mm512_maskz_loadu_ps(mask, row + c), t, _CMP_GE_OQ);
                 bits |= static_cast<std::uint64_t>(ge) << step;
             }
-            out[r * words + w] = bits ^ (flip ? flip[w] : 0);
+            out[r * out_stride + w] = bits ^ (flip ? flip[w] : 0);
         }
     }
 }
