@@ -35,12 +35,10 @@ struct SignDots {
     std::int32_t length;
     float* out;
     std::size_t out_row_stride, out_stride;
-    void* scratch;  // scratch_bytes, 64-byte aligned, for this call alone
 };
 
 struct SignDotsKernels {
     std::size_t block;  // outputs
-    std::size_t scratch_bytes;
     // Bytes of one block of filters of so many words: a multiple of 64.
     std::size_t (*block_bytes)(std::size_t words);
     // rows: outs*words, row-major; to: ceil(outs / block) * block_bytes(words), written whole.
