@@ -7,6 +7,8 @@
 namespace bitgrove::runtime {
 namespace {
 
+constexpr std::size_t cached_bytes = 32 * 1024;
+
 class Conv : public Producer {
   public:
     Conv(const Value& in, const Value& result, const Window& window, std::size_t groups,
@@ -42,9 +44,9 @@ class Conv : public Producer {
     void run(const Call& call, const Part& part, Sink& sink) const override {
         const View& in = call.in(0);
         const auto kernel = signs_ ? call.kernels.real_dots->run_signs : call.kernels.real_dots->run;
-        const std::size_t first = groups_ == 1 ? part.first_channel : 0;
-        const std::size_t outs = groups_ == 1 ? part.last_channel - first : this->outs();
-        each_tile(part, result.shape, sink, [&](const Tile& tile) {
+        const auto compute = [&](const Tile& tile) {
+            const std::size_t first = groups_ == 1 ? tile.channel : 0;
+            const std::size_t outs = groups_ == 1 ? tile.channels : this->outs();
             const auto* x =
                 reinterpret_cast<const float*>(window_start(window_, in, tile.z, tile.y, tile.x));
             RealDots dots{.x = x,
@@ -65,7 +67,10 @@ class Conv : public Producer {
                 if (dots.bias) dots.bias += outs;
                 dots.out += outs;
             }
-        });
+        };
+        // Filters that do not fit into first-level cache are used for many pixels at a time.
+        const bool large = groups_ == 1 && group_bytes_ > cached_bytes && result.shape.pixels() > 1;
+        each_tile(part, result.shape, sink, compute, large ? 64 : 0);
     }
 
     Work work() const override {

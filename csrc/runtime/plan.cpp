@@ -12,11 +12,7 @@
 namespace bitgrove::runtime {
 namespace {
 
-// A tile-making stage while it grows: which value its tiles are after each action.
-struct Chain {
-    std::size_t stage;
-    std::vector<std::size_t> values;  // after action i - 1, values[i]; values[0]: as produced
-};
+constexpr std::size_t nowhere = ~std::size_t{0};
 
 template <typename T>
 const T* as(const Op* op) {
@@ -142,7 +138,6 @@ void Plan::make_stages() {
     stored.assign(layouts.size(), false);
     for (std::size_t v = 0; v < layouts.size(); ++v) stored[v] = is_output_[v];
     // Where each value is born: its stage, and whether that stage's tiles still are it.
-    constexpr std::size_t nowhere = ~std::size_t{0};
     std::vector<std::size_t> stage_of(layouts.size(), nowhere), tail;
     std::vector<bool> is_real_stage;
 
@@ -285,6 +280,27 @@ void Plan::stream_rows() {
     }
 }
 
+// The value that a stage adds and that nobody reads afterwards: the result may take its place, as
+// every tile is read before it is written. 0 if there is none.
+template <typename F>
+std::size_t Plan::replaced(const Stage& stage, F dies_here) const {
+    if (!stage.producer || !stage.direct_value()) return 0;
+    const Layout& result = layouts[stage.direct_value()];
+    if (std::ranges::count_if(stage.actions, [](const Action& action) {
+            return action.kind == Action::Kind::store;
+        }) != 1) {
+        return 0;
+    }
+    for (const Action& action : stage.actions) {
+        for (const std::size_t other : action.others) {
+            const bool only = !std::ranges::count(stage.inputs, other) &&
+                              !(stage.source && std::ranges::count(stage.source->inputs, other));
+            if (only && other != 0 && dies_here(other) && layouts[other] == result) return other;
+        }
+    }
+    return 0;
+}
+
 void Plan::lay_out(const std::vector<std::size_t>& outputs) {
     std::vector<std::size_t> born(layouts.size(), 0), dies(layouts.size(), 0);
     const auto uses = [&](const Stage& stage, std::size_t at, auto&& self) -> void {
@@ -302,8 +318,15 @@ void Plan::lay_out(const std::vector<std::size_t>& outputs) {
     offsets.assign(layouts.size(), 0);
     MemoryPlan plan;
     for (std::size_t s = 0; s < stages.size(); ++s) {
+        const std::size_t summed = replaced(stages[s], [&](std::size_t v) { return dies[v] == s; });
         for (std::size_t v = 0; v < layouts.size(); ++v) {
-            if (stored[v] && born[v] == s) offsets[v] = plan.take(layouts[v]);
+            if (!stored[v] || born[v] != s) continue;
+            const bool replaces = summed && v == stages[s].direct_value();
+            offsets[v] = replaces ? offsets[summed] : plan.take(layouts[v]);
+        }
+        if (summed) {
+            dies[summed] = nowhere;  // its place lives on
+            stages[s].in_place = true;
         }
         for (std::size_t v = 0; v < layouts.size(); ++v) {
             if (stored[v] && dies[v] == s) plan.give_back(offsets[v], layouts[v]);

@@ -35,6 +35,8 @@ class Plan {
     void make_stages();
     void stream_rows();
     void lay_out(const std::vector<std::size_t>& outputs);
+    template <typename F>
+    std::size_t replaced(const Stage& stage, F dies_here) const;
     std::size_t new_value(const Value& value);
     template <typename T, typename... Args>
     T* own(Args&&... args);

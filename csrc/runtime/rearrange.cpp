@@ -103,6 +103,16 @@ void LoadPlanes::run(const Call& call, const Part& part, Sink& sink) const {
     const std::size_t pixels = shape.pixels();
     each_tile(part, shape, sink, [&](const Tile& tile) {
         const float* from = planes + (tile.z * shape.h + tile.y) * shape.w + tile.x;
+        if (shape.c == 3) {
+            const float *red = from, *green = red + pixels, *blue = green + pixels;
+            float* to = tile.data;
+            for (std::size_t p = 0; p < tile.pixels; ++p, to += tile.stride) {
+                to[0] = red[p];
+                to[1] = green[p];
+                to[2] = blue[p];
+            }
+            return;
+        }
         for (std::size_t c = 0; c < shape.c; ++c, from += pixels) {
             for (std::size_t p = 0; p < tile.pixels; ++p) {
                 tile.data[p * tile.stride + c] = from[p];

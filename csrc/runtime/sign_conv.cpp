@@ -8,6 +8,7 @@ namespace bitgrove::runtime {
 namespace {
 
 constexpr std::size_t cached_bytes = 512 * 1024;
+constexpr std::size_t room_bytes = 96 * 1024;  // of results that wait for the steps after them
 
 }  // namespace
 
@@ -31,7 +32,9 @@ SignConv::SignConv(const SignDotsKernels& dots, const Layout& in, const Window& 
     close.dilation[0] = 1;
     runs_ = window_runs(close, rows * row_bytes_, row_bytes_, pixel_bytes_, pixel_bytes_);
     input_bytes_ = whole_lines(window.kernel[0] * rows * row_bytes_);
-    room_bytes_ = whole_lines(rows_at_once() * out.w * 64 * sizeof(float));
+    const std::size_t result_row = out.w * 64 * sizeof(float);
+    rows_in_room_ = std::clamp<std::size_t>(room_bytes / result_row, 1, rows_at_once());
+    room_bytes_ = rows_in_room_ * result_row;
 }
 
 std::size_t SignConv::rows_in(std::size_t rows) const {
@@ -80,44 +83,51 @@ void SignConv::widen(const View& in, std::size_t z, std::size_t first, std::size
 void SignConv::run(const Call& call, const Part& part, Sink& sink) const {
     auto* bytes = reinterpret_cast<std::int8_t*>(call.scratch);
     auto* room = reinterpret_cast<float*>(call.scratch + input_bytes_);
-    std::byte* scratch = call.scratch + input_bytes_ + room_bytes_;
     const std::size_t before = in_.border.before[1] - window_.padding[1];
     const std::size_t start = (in_.border.before[2] - window_.padding[2]) * pixel_bytes_;
-    const std::size_t filters = in_.value.shape.c * window_.taps();
     for (std::size_t row = part.first_row; row < part.last_row;) {
         const std::size_t z = row / out_.h, y = row % out_.h;
         const std::size_t rows = std::min({rows_at_once(), part.last_row - row, out_.h - y});
         widen(call.in(0), z, y * window_.stride[1] + before, rows_in(rows), bytes);
         for (std::size_t c = part.first_channel; c < part.last_channel; c += 64) {
-            Tile tile{z, y, 0, out_.w, c, std::min<std::size_t>(64, part.last_channel - c)};
-            sink.place(tile);
-            if (tile.row_stride == 0) {
-                tile.data = room;
-                tile.stride = 64;
-                tile.row_stride = out_.w * 64;
-            }
-            dots_->run({.x = bytes + start,
-                        .row_stride = distance(window_.stride[1] * row_bytes_),
-                        .pixel_stride = distance(window_.stride[2] * pixel_bytes_),
-                        .rows = rows,
-                        .pixels = out_.w,
-                        .runs = runs_.data(),
-                        .run_count = runs_.size(),
-                        .words = words_,
-                        .weight = packed_.get() + c / dots_->block * block_bytes_,
-                        .outs = tile.channels,
-                        .length = static_cast<std::int32_t>(filters),
-                        .out = tile.data,
-                        .out_row_stride = tile.row_stride,
-                        .out_stride = tile.stride,
-                        .scratch = scratch});
-            for (std::size_t r = 0; r < rows; ++r) {
-                sink.take(tile);
-                ++tile.y;
-                tile.data += tile.row_stride;
+            for (std::size_t r = 0; r < rows; r += rows_in_room_) {
+                const std::size_t count = std::min(rows_in_room_, rows - r);
+                Tile tile{z, y + r, 0, out_.w, c, std::min<std::size_t>(64, part.last_channel - c)};
+                multiply(bytes + start + r * window_.stride[1] * row_bytes_, tile, count, room,
+                         sink);
             }
         }
         row += rows;
+    }
+}
+
+// Some rows of the result, the first of which is the tile's.
+void SignConv::multiply(const std::int8_t* x, Tile& tile, std::size_t rows, float* room,
+                        Sink& sink) const {
+    sink.place(tile);
+    if (tile.row_stride == 0) {
+        tile.data = room;
+        tile.stride = 64;
+        tile.row_stride = out_.w * 64;
+    }
+    dots_->run({.x = x,
+                .row_stride = distance(window_.stride[1] * row_bytes_),
+                .pixel_stride = distance(window_.stride[2] * pixel_bytes_),
+                .rows = rows,
+                .pixels = out_.w,
+                .runs = runs_.data(),
+                .run_count = runs_.size(),
+                .words = words_,
+                .weight = packed_.get() + tile.channel / dots_->block * block_bytes_,
+                .outs = tile.channels,
+                .length = static_cast<std::int32_t>(in_.value.shape.c * window_.taps()),
+                .out = tile.data,
+                .out_row_stride = tile.row_stride,
+                .out_stride = tile.stride});
+    for (std::size_t r = 0; r < rows; ++r) {
+        sink.take(tile);
+        ++tile.y;
+        tile.data += tile.row_stride;
     }
 }
 

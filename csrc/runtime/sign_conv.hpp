@@ -14,7 +14,7 @@ class SignConv {
              const Shape& out, const std::vector<std::uint64_t>& weight);
 
     void run(const Call& call, const Part& part, Sink& sink) const;
-    std::size_t scratch_bytes() const { return input_bytes_ + room_bytes_ + dots_->scratch_bytes; }
+    std::size_t scratch_bytes() const { return input_bytes_ + room_bytes_; }
     std::size_t weight_bytes() const { return weight_bytes_; }
 
   private:
@@ -25,6 +25,9 @@ class SignConv {
     void widen(const View& in, std::size_t z, std::size_t first, std::size_t rows,
                std::int8_t* to) const;
 
+    void multiply(const std::int8_t* x, Tile& tile, std::size_t rows, float* room,
+                  Sink& sink) const;
+
     const SignDotsKernels* dots_;
     Layout in_;
     Window window_;
@@ -33,7 +36,7 @@ class SignConv {
     std::size_t pixel_bytes_, row_bytes_;  // of the widened input, its border included
     std::vector<Run> runs_;
     std::size_t words_, block_bytes_, weight_bytes_;
-    std::size_t input_bytes_, room_bytes_;
+    std::size_t input_bytes_, rows_in_room_, room_bytes_;
     std::vector<std::int8_t> zero_pixel_;
     Aligned packed_;
 };

@@ -14,7 +14,7 @@ class TileSink : public Sink {
         : kernels_(kernels), stage_(stage), views_(views), ring_(ring), room_(room) {
         if (ring) {
             direct_ = ring;
-        } else if (const std::size_t value = stage.direct_value()) {
+        } else if (const std::size_t value = stage.in_place ? 0 : stage.direct_value()) {
             direct_ = &views[value];
         }
     }

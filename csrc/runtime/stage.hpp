@@ -27,6 +27,9 @@ struct Stage {
     std::size_t bits_out = 0;         // the value of a BitOp
     std::vector<std::size_t> nodes;   // operators of the file that are part of it, by number
 
+    // The result takes the place of a value that is added to it: tiles are made elsewhere.
+    bool in_place = false;
+
     // A stage whose rows this one's producer reads while they are made; its result is kept in a
     // ring of rows only.
     std::unique_ptr<Stage> source;
@@ -41,7 +44,7 @@ struct Stage {
     // Bytes that one worker needs, this stage's source included.
     std::size_t scratch_bytes() const;
     std::size_t tile_bytes() const;
-    // The value where tiles may be made in place, or 0.
+    // The value that the tiles are at the end, if it is stored, or 0.
     std::size_t direct_value() const;
 
     Work work() const;

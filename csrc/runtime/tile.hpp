@@ -55,19 +55,25 @@ void each_row(const Part& part, const Shape& shape, F visit) {
     }
 }
 
-// Hands the part to the sink tile by tile; compute(tile) fills tile.data.
+// Hands the part to the sink tile by tile; compute(tile) fills tile.data. All pixels of some
+// channels come before the next channels, `channels_at_once` of them (whole sixty-fours; 0: all).
 template <typename F>
-void each_tile(const Part& part, const Shape& shape, Sink& sink, F compute) {
-    const std::size_t channels = part.last_channel - part.first_channel;
-    const std::size_t width = tile_width(shape.w, channels);
-    each_row(part, shape, [&](std::size_t z, std::size_t y) {
-        for (std::size_t x = 0; x < shape.w; x += width) {
-            Tile tile{z, y, x, std::min(width, shape.w - x), part.first_channel, channels};
-            sink.place(tile);
-            compute(tile);
-            sink.take(tile);
-        }
-    });
+void each_tile(const Part& part, const Shape& shape, Sink& sink, F compute,
+               std::size_t channels_at_once = 0) {
+    const std::size_t all = part.last_channel - part.first_channel;
+    const std::size_t block = channels_at_once ? channels_at_once : all;
+    for (std::size_t c = part.first_channel; c < part.last_channel; c += block) {
+        const std::size_t channels = std::min(block, part.last_channel - c);
+        const std::size_t width = tile_width(shape.w, channels);
+        each_row(part, shape, [&](std::size_t z, std::size_t y) {
+            for (std::size_t x = 0; x < shape.w; x += width) {
+                Tile tile{z, y, x, std::min(width, shape.w - x), c, channels};
+                sink.place(tile);
+                compute(tile);
+                sink.take(tile);
+            }
+        });
+    }
 }
 
 }  // namespace bitgrove::runtime
