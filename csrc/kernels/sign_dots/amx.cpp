@@ -17,7 +17,7 @@ constexpr std::size_t block = 16;       // outputs of a tile
 constexpr std::size_t tile_bits = 128;  // bytes that 64 channels of a block take as bits
 constexpr std::size_t tile_bytes = 1024;
 constexpr std::size_t tallest = 16;  // rows of a tile
-constexpr std::size_t most = 4;      // tiles of patches at a time
+constexpr std::size_t most = 5;      // tiles of patches at a time
 
 // GCC's own intrinsics do not say which memory they read. Patches are never written here, so that
 // only what this file writes needs saying: a tile of it, as an operand.
@@ -31,14 +31,14 @@ struct Tile {
 #define STORE_TILE(t, tile) \
     asm volatile("tilestored %%tmm" #t ", (%1,%2,1)" : "=m"(tile) : "r"(&(tile)), "r"(64l))
 
-// Tiles 0-3 are sums, 4 filters, 5-7 patches.
+// Tiles 0-4 are sums, 5 filters, 6 and 7 patches.
 void configure(std::size_t height) {
     struct alignas(64) {
         std::uint8_t palette = 1, start = 0, reserved[14] = {};
         std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
         std::uint8_t rows[16] = {};
     } shape;
-    for (int t = 0; t < 8; ++t) shape.rows[t] = t == 4 ? 16 : static_cast<std::uint8_t>(height);
+    for (int t = 0; t < 8; ++t) shape.rows[t] = t == 5 ? 16 : static_cast<std::uint8_t>(height);
     asm volatile("ldtilecfg %0" ::"m"(shape));
 }
 
@@ -48,6 +48,7 @@ void configure(std::size_t height) {
 struct Cut {
     std::size_t rows_each, pixels_each;  // of the image in a tile
     std::size_t height, tiles;
+    std::size_t together;      // tiles at a time, at most
     std::size_t count;         // results of a tile; for each,
     std::size_t row[tallest];  // the row of the tile that has it
     std::size_t to[tallest];   // and where it goes
@@ -59,6 +60,8 @@ struct Cut {
         pixels_each = (s.pixels + across - 1) / across;
         height = (rows_each - 1) * step + pixels_each;
         tiles = across * ((s.rows + rows_each - 1) / rows_each);
+        // Widening filters costs the least by the product where groups are large and alike.
+        together = tiles % 4 == 0 ? 4 : most;
         count = 0;
         for (std::size_t r = 0; r < rows_each; ++r) {
             for (std::size_t p = 0; p < pixels_each; ++p, ++count) {
@@ -162,7 +165,8 @@ class Sums {
         : cut_(cut),
           // Bits that fill up a word are -1 on both sides: each added one.
           filled_(_mm512_set1_epi32(static_cast<std::int32_t>(s.words * 64) - s.length)) {
-        const std::size_t turns = std::max<std::size_t>(s.words / most, 1);  // for each tile
+        const std::size_t turns =
+            std::max<std::size_t>(s.words / cut.together, 1);  // for each tile
         rate_ = (cut.count + turns - 1) / turns;
     }
 
@@ -179,6 +183,7 @@ class Sums {
         if constexpr (Tiles > 1) STORE_TILE(1, sums_[1]);
         if constexpr (Tiles > 2) STORE_TILE(2, sums_[2]);
         if constexpr (Tiles > 3) STORE_TILE(3, sums_[3]);
+        if constexpr (Tiles > 4) STORE_TILE(4, sums_[4]);
         std::copy_n(next_, most, out_);
         outs_ = static_cast<__mmask16>((1u << outs) - 1);
         left_ = Tiles;
@@ -227,29 +232,34 @@ void multiply(const SignDots& s, const std::int8_t* const* x, Filters& all, Sums
     if constexpr (Tiles > 1) _tile_zero(1);
     if constexpr (Tiles > 2) _tile_zero(2);
     if constexpr (Tiles > 3) _tile_zero(3);
+    if constexpr (Tiles > 4) _tile_zero(4);
     for (std::size_t run = 0; run < s.run_count; ++run) {
         std::ptrdiff_t at = s.runs[run].offset;
         const std::ptrdiff_t end = at + static_cast<std::ptrdiff_t>(s.runs[run].length);
         for (; at < end; at += 64) {
-            LOAD_TILE(4, filters.tile());
-            LOAD_PATCHES(5, x[0] + at, s.pixel_stride);
-            _tile_dpbssd(0, 5, 4);
+            LOAD_TILE(5, filters.tile());
+            LOAD_PATCHES(6, x[0] + at, s.pixel_stride);
+            _tile_dpbssd(0, 6, 5);
             filters.widen<0>();
             if constexpr (Tiles > 1) {
-                LOAD_PATCHES(6, x[1] + at, s.pixel_stride);
-                _tile_dpbssd(1, 6, 4);
+                LOAD_PATCHES(7, x[1] + at, s.pixel_stride);
+                _tile_dpbssd(1, 7, 5);
             }
             filters.widen<1>();
             if constexpr (Tiles > 2) {
-                LOAD_PATCHES(7, x[2] + at, s.pixel_stride);
-                _tile_dpbssd(2, 7, 4);
+                LOAD_PATCHES(6, x[2] + at, s.pixel_stride);
+                _tile_dpbssd(2, 6, 5);
             }
             filters.widen<2>();
             if constexpr (Tiles > 3) {
-                LOAD_PATCHES(5, x[3] + at, s.pixel_stride);
-                _tile_dpbssd(3, 5, 4);
+                LOAD_PATCHES(7, x[3] + at, s.pixel_stride);
+                _tile_dpbssd(3, 7, 5);
             }
             filters.widen<3>();
+            if constexpr (Tiles > 4) {
+                LOAD_PATCHES(6, x[4] + at, s.pixel_stride);
+                _tile_dpbssd(4, 6, 5);
+            }
             filters.step();
             sums.turn_some();
         }
@@ -283,8 +293,10 @@ void run(const SignDots& s) {
     Filters filters(s.weight, (s.outs + block - 1) / block * s.words, ring);
     Sums sums(s, cut);
     Place place(s, cut);
-    for (std::size_t first = 0; first < cut.tiles; first += most) {
-        switch (cut.tiles - first) {
+    for (std::size_t left = cut.tiles; left > 0;) {
+        const std::size_t groups = (left + cut.together - 1) / cut.together;
+        const std::size_t tiles = (left + groups - 1) / groups;
+        switch (tiles) {
             case 1:
                 group<1>(s, place, filters, sums);
                 break;
@@ -294,9 +306,13 @@ void run(const SignDots& s) {
             case 3:
                 group<3>(s, place, filters, sums);
                 break;
+            case 4:
+                group<4>(s, place, filters, sums);
+                break;
             default:
                 group<most>(s, place, filters, sums);
         }
+        left -= tiles;
     }
     sums.turn_rest();
     _tile_release();
