@@ -70,11 +70,10 @@ std::size_t byte_conv(SidedNetwork& net, std::size_t in, const Tensor<std::int8_
                       const Sides& padding, const Sides& dilation, std::size_t groups, float step,
                       int zero) {
     const Window window = net.window_of_weight(shape_of(weight), stride, padding, dilation);
-    return net.add(
-        make_byte_conv(net.value(in), std::span(weight.data(), weight.size()),
-                       Floats(scale.data(), scale.size()), span_of(bias), weight.shape(0), window,
-                       groups, step, zero),
-        {in});
+    return net.add(make_byte_conv(net.value(in), std::span(weight.data(), weight.size()),
+                                  Floats(scale.data(), scale.size()), span_of(bias),
+                                  weight.shape(0), window, groups, step, zero),
+                   {in});
 }
 
 std::size_t scale_map(SidedNetwork& net, std::size_t in, const Tensor<float>& map) {

@@ -41,45 +41,45 @@ std::vector<Kernels> detect() {
 #if defined(__x86_64__)
     if (cpu_has_avx2()) {
         rows.push_back({.name = "avx2",
-                    .pack_signs = pack_signs::avx2,
-                    .hamming = hamming::avx2,
-                    .distance = distance::avx2,
-                    .sign = sign::avx2,
-                    .binary_dots = &binary_dots::avx2,
-                    .real_dots = &real_dots::avx2,
-                    .byte_dots = &byte_dots::avx2,
-                    .taps = &taps::avx2,
-                    .pointwise = &pointwise::avx2,
-                    .popcount_peak = popcount_peak::avx2,
-                    .sign_dots = nullptr});
+                        .pack_signs = pack_signs::avx2,
+                        .hamming = hamming::avx2,
+                        .distance = distance::avx2,
+                        .sign = sign::avx2,
+                        .binary_dots = &binary_dots::avx2,
+                        .real_dots = &real_dots::avx2,
+                        .byte_dots = &byte_dots::avx2,
+                        .taps = &taps::avx2,
+                        .pointwise = &pointwise::avx2,
+                        .popcount_peak = popcount_peak::avx2,
+                        .sign_dots = nullptr});
     }
     if (cpu_has_avx512bw()) {
         rows.push_back({.name = "avx512bw",
-                    .pack_signs = pack_signs::avx512,
-                    .hamming = hamming::avx2,
-                    .distance = distance::avx2,
-                    .sign = sign::avx512,
-                    .binary_dots = &binary_dots::avx512bw,
-                    .real_dots = &real_dots::avx512,
-                    .byte_dots = &byte_dots::avx512bw,
-                    .taps = &taps::avx512,
-                    .pointwise = &pointwise::avx512,
-                    .popcount_peak = popcount_peak::avx2,
-                    .sign_dots = nullptr});
+                        .pack_signs = pack_signs::avx512,
+                        .hamming = hamming::avx2,
+                        .distance = distance::avx2,
+                        .sign = sign::avx512,
+                        .binary_dots = &binary_dots::avx512bw,
+                        .real_dots = &real_dots::avx512,
+                        .byte_dots = &byte_dots::avx512bw,
+                        .taps = &taps::avx512,
+                        .pointwise = &pointwise::avx512,
+                        .popcount_peak = popcount_peak::avx2,
+                        .sign_dots = nullptr});
     }
     if (cpu_has_avx512()) {
         rows.push_back({.name = "avx512",
-                    .pack_signs = pack_signs::avx512,
-                    .hamming = hamming::avx512,
-                    .distance = distance::avx512,
-                    .sign = sign::avx512,
-                    .binary_dots = &binary_dots::avx512,
-                    .real_dots = &real_dots::avx512,
-                    .byte_dots = &byte_dots::avx512,
-                    .taps = &taps::avx512,
-                    .pointwise = &pointwise::avx512,
-                    .popcount_peak = popcount_peak::avx512,
-                    .sign_dots = nullptr});
+                        .pack_signs = pack_signs::avx512,
+                        .hamming = hamming::avx512,
+                        .distance = distance::avx512,
+                        .sign = sign::avx512,
+                        .binary_dots = &binary_dots::avx512,
+                        .real_dots = &real_dots::avx512,
+                        .byte_dots = &byte_dots::avx512,
+                        .taps = &taps::avx512,
+                        .pointwise = &pointwise::avx512,
+                        .popcount_peak = popcount_peak::avx512,
+                        .sign_dots = nullptr});
     }
     if (cpu_has_amx()) {
         Kernels row = rows.back();

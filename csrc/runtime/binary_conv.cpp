@@ -54,18 +54,17 @@ class BinaryConv : public Producer {
         const std::size_t outs = groups == 1 ? part.last_channel - first : this->outs();
         each_tile(part, result.shape, sink, [&](const Tile& tile) {
             const std::byte* x = window_start(window_, call.in(0), tile.z, tile.y, tile.x);
-            BinaryDots dots{
-                .x = reinterpret_cast<const std::uint64_t*>(x),
-                .pixel_stride = distance(window_.stride[2] * in_.words_per_pixel()),
-                .pixels = tile.pixels,
-                .runs = runs_.data(),
-                .run_count = runs_.size(),
-                .words = window_.taps() * words,
-                .weight = packed_.get() + first / block_ * block_bytes_,
-                .outs = outs,
-                .length = static_cast<std::int32_t>(window_.taps() * channels()),
-                .out = tile.data,
-                .out_stride = tile.stride};
+            BinaryDots dots{.x = reinterpret_cast<const std::uint64_t*>(x),
+                            .pixel_stride = distance(window_.stride[2] * in_.words_per_pixel()),
+                            .pixels = tile.pixels,
+                            .runs = runs_.data(),
+                            .run_count = runs_.size(),
+                            .words = window_.taps() * words,
+                            .weight = packed_.get() + first / block_ * block_bytes_,
+                            .outs = outs,
+                            .length = static_cast<std::int32_t>(window_.taps() * channels()),
+                            .out = tile.data,
+                            .out_stride = tile.stride};
             for (std::size_t g = 0; g < groups; ++g) {
                 call.kernels.binary_dots->run(dots);
                 if (needs_zeros_) zeros_.correct(tile, first + g * outs, outs, dots.out);

@@ -64,7 +64,8 @@ class ByteConv : public Producer {
         // sum of weight * (byte - zero) = sum of weight * byte - zero * sum of weight
         for (std::size_t o = 0; o < result.shape.c; ++o) {
             const auto filter = weight_.begin() + distance(o * filter_size());
-            offset_.push_back(-zero_ * std::accumulate(filter, filter + distance(filter_size()), 0));
+            offset_.push_back(-zero_ *
+                              std::accumulate(filter, filter + distance(filter_size()), 0));
         }
         weight_ = {};
     }
@@ -107,7 +108,8 @@ class ByteConv : public Producer {
     std::size_t rows_at_once() const {
         constexpr std::size_t cached_bytes = 256 * 1024;
         const std::size_t rows = cached_bytes / (row_bytes_ * window_.kernel[0]);
-        const std::size_t most = rows > rows_in(1) ? (rows - rows_in(1)) / window_.stride[1] + 1 : 1;
+        const std::size_t most =
+            rows > rows_in(1) ? (rows - rows_in(1)) / window_.stride[1] + 1 : 1;
         return std::min(most, result.shape.h);
     }
 
@@ -185,9 +187,9 @@ OpPtr make_byte_conv(const Value& in, std::span<const std::int8_t> weight, Float
                      Floats bias, std::size_t out_channels, const Window& window,
                      std::size_t groups, float step, int zero) {
     require_real(in);
-    require(groups >= 1 && in.shape.c % groups == 0 && out_channels >= 1 &&
-                out_channels % groups == 0,
-            "groups must divide the channels of input and output");
+    require(
+        groups >= 1 && in.shape.c % groups == 0 && out_channels >= 1 && out_channels % groups == 0,
+        "groups must divide the channels of input and output");
     const std::size_t size = window.taps() * (in.shape.c / groups);
     require(weight.size() == out_channels * size,
             "weight must have shape (out, kernel..., in / groups)");

@@ -13,11 +13,13 @@ class Conv : public Producer {
   public:
     Conv(const Value& in, const Value& result, const Window& window, std::size_t groups,
          int pad_value)
-        : Producer(result), in_(in.shape), window_(window), groups_(groups), pad_value_(pad_value) {}
+        : Producer(result),
+          in_(in.shape),
+          window_(window),
+          groups_(groups),
+          pad_value_(pad_value) {}
 
-    Border border() const override {
-        return window_border(window_, in_, result.shape, pad_value_);
-    }
+    Border border() const override { return window_border(window_, in_, result.shape, pad_value_); }
 
     void prepare(const Kernels& kernels, std::span<const Layout> inputs) override {
         runs_ = window_runs(window_, inputs[0], sizeof(float), channels());
@@ -43,7 +45,8 @@ class Conv : public Producer {
 
     void run(const Call& call, const Part& part, Sink& sink) const override {
         const View& in = call.in(0);
-        const auto kernel = signs_ ? call.kernels.real_dots->run_signs : call.kernels.real_dots->run;
+        const auto kernel =
+            signs_ ? call.kernels.real_dots->run_signs : call.kernels.real_dots->run;
         const auto compute = [&](const Tile& tile) {
             const std::size_t first = groups_ == 1 ? tile.channel : 0;
             const std::size_t outs = groups_ == 1 ? tile.channels : this->outs();
@@ -117,8 +120,8 @@ class Conv : public Producer {
     Window window_;
     std::size_t groups_;
     int pad_value_;
-    std::vector<float> weight_;         // [out][size], until prepare()
-    std::vector<std::uint64_t> bits_;   // [out][words_for(size)], until prepare()
+    std::vector<float> weight_;        // [out][size], until prepare()
+    std::vector<std::uint64_t> bits_;  // [out][words_for(size)], until prepare()
     std::vector<float> kernel_bias_;
     bool signs_ = false;
     std::vector<Run> runs_;
@@ -149,9 +152,7 @@ class Depthwise : public Producer {
         }
     }
 
-    Border border() const override {
-        return window_border(window_, in_, result.shape, pad_value_);
-    }
+    Border border() const override { return window_border(window_, in_, result.shape, pad_value_); }
 
     void prepare(const Kernels&, std::span<const Layout> inputs) override {
         offsets_.clear();
@@ -214,12 +215,12 @@ class Depthwise : public Producer {
     std::vector<std::ptrdiff_t> offsets_;  // of the taps
 };
 
-Value convolved(const Value& in, std::size_t out_channels, const Window& window,
-                std::size_t groups, Floats bias, int pad_value) {
+Value convolved(const Value& in, std::size_t out_channels, const Window& window, std::size_t groups,
+                Floats bias, int pad_value) {
     require_real(in);
-    require(groups >= 1 && in.shape.c % groups == 0 && out_channels % groups == 0 &&
-                out_channels >= 1,
-            "groups must divide the channels of input and output");
+    require(
+        groups >= 1 && in.shape.c % groups == 0 && out_channels % groups == 0 && out_channels >= 1,
+        "groups must divide the channels of input and output");
     require(bias.empty() || bias.size() == out_channels, "bias must have one number per channel");
     require(pad_value >= -1 && pad_value <= 1, "pad_value must be -1, 0 or 1");
     return {Kind::real, window.out(in.shape, out_channels)};

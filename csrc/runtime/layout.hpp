@@ -40,7 +40,7 @@ struct Layout {
 struct View {
     std::byte* origin = nullptr;
     std::ptrdiff_t plane = 0, row = 0, pixel = 0;  // bytes from one to the next
-    std::size_t ring = 0;  // rows that are kept at a time, or 0: all
+    std::size_t ring = 0;                          // rows that are kept at a time, or 0: all
 
     View() = default;
     View(std::byte* memory, const Layout& layout)

@@ -109,7 +109,7 @@ struct Network::Workspace {
 
     std::size_t workers, scratch_bytes;
     Aligned arena, scratch;
-    std::vector<View> views;  // of every value; the last one is the image
+    std::vector<View> views;                           // of every value; the last one is the image
     std::unique_ptr<std::atomic<std::size_t>[]> next;  // part of each stage
     Meeting meeting;
 };

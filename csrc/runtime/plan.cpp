@@ -95,7 +95,7 @@ void Plan::pool_bits() {
         if (!pool) continue;
         const std::size_t real = made->inputs[0];
         auto* early = own<Sign>(layouts[real].value, sign->result.groups, sign->threshold(),
-                                      std::vector<std::uint64_t>());
+                                std::vector<std::uint64_t>());
         const std::size_t bits = new_value(early->result);
         made->op = early;
         made->value = bits;

@@ -34,9 +34,9 @@ class Multiply : public Step {
         : Step(a), sharing_(a.shape.c / b.shape.c), one_pixel_(b.shape.pixels() == 1) {}
     void apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const override {
         const View& b = others[0];
-        const float* factor = one_pixel_ ? b.real(0, 0, 0)
-                                         : b.real(distance(tile.z), distance(tile.y),
-                                                  distance(tile.x));
+        const float* factor = one_pixel_
+                                  ? b.real(0, 0, 0)
+                                  : b.real(distance(tile.z), distance(tile.y), distance(tile.x));
         const std::size_t step = one_pixel_ ? 0 : stride(b);
         if (sharing_ == 1) {
             kernels.pointwise->multiply(tile.rows(), factor + tile.channel, step);
@@ -65,8 +65,7 @@ class ScaleMap : public Step {
         one_channel_ = s.c == 1;
     }
     void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
-        const float* map =
-            map_.data() + tile.z * step_[0] + tile.y * step_[1] + tile.x * step_[2];
+        const float* map = map_.data() + tile.z * step_[0] + tile.y * step_[1] + tile.x * step_[2];
         if (one_channel_) {
             kernels.pointwise->scale_pixels(tile.rows(), map, step_[2]);
         } else {

@@ -32,7 +32,8 @@ void list_offsets(const View& in, const Ranges& ranges, std::ptrdiff_t* out) {
 template <typename Kernel, typename Finish>
 void slide(const View& in, const Window& window, const Shape& shape, const Tile& tile,
            std::ptrdiff_t* offsets, Kernel kernel, Finish finish) {
-    const Range depth = inside(window, tile.z, shape.d, 0), rows = inside(window, tile.y, shape.h, 1);
+    const Range depth = inside(window, tile.z, shape.d, 0),
+                rows = inside(window, tile.y, shape.h, 1);
     const std::size_t width = (window.kernel[2] - 1) * window.dilation[2] + 1;
     const auto is_whole = [&](std::size_t o) {
         const std::size_t start = o * window.stride[2];
@@ -48,19 +49,19 @@ void slide(const View& in, const Window& window, const Shape& shape, const Tile&
         list_offsets(in, ranges, offsets);
         const std::size_t taps = count(ranges[0]) * count(ranges[1]) * count(ranges[2]);
         float* out = tile.data + (x - tile.x) * tile.stride;
-        const Taps call{.x = in.real(distance(depth.first), distance(rows.first),
-                                     distance(ranges[2].first)) +
-                             tile.channel,
-                        .pixel_stride = distance(window.stride[2]) * in.pixel /
-                                        static_cast<std::ptrdiff_t>(sizeof(float)),
-                        .pixels = last - x,
-                        .offsets = offsets,
-                        .count = taps,
-                        .weight = nullptr,
-                        .bias = nullptr,
-                        .channels = tile.channels,
-                        .out = out,
-                        .out_stride = tile.stride};
+        const Taps call{
+            .x = in.real(distance(depth.first), distance(rows.first), distance(ranges[2].first)) +
+                 tile.channel,
+            .pixel_stride =
+                distance(window.stride[2]) * in.pixel / static_cast<std::ptrdiff_t>(sizeof(float)),
+            .pixels = last - x,
+            .offsets = offsets,
+            .count = taps,
+            .weight = nullptr,
+            .bias = nullptr,
+            .channels = tile.channels,
+            .out = out,
+            .out_stride = tile.stride};
         if (taps == 0) {
             for (std::size_t p = 0; p < call.pixels; ++p) {
                 std::fill_n(out + p * tile.stride, tile.channels, 0.0f);
@@ -152,19 +153,19 @@ class AdaptiveAvgPool : public Producer {
                 list_offsets(in, cells, offsets);
                 const std::size_t taps = count(cells[0]) * count(cells[1]) * count(cells[2]);
                 float* out = tile.data + p * tile.stride;
-                call.kernels.taps->sum({.x = in.real(distance(cells[0].first),
-                                                     distance(cells[1].first),
-                                                     distance(cells[2].first)) +
-                                             tile.channel,
-                                        .pixel_stride = 0,
-                                        .pixels = 1,
-                                        .offsets = offsets,
-                                        .count = taps,
-                                        .weight = nullptr,
-                                        .bias = nullptr,
-                                        .channels = tile.channels,
-                                        .out = out,
-                                        .out_stride = tile.stride});
+                call.kernels.taps->sum(
+                    {.x = in.real(distance(cells[0].first), distance(cells[1].first),
+                                  distance(cells[2].first)) +
+                          tile.channel,
+                     .pixel_stride = 0,
+                     .pixels = 1,
+                     .offsets = offsets,
+                     .count = taps,
+                     .weight = nullptr,
+                     .bias = nullptr,
+                     .channels = tile.channels,
+                     .out = out,
+                     .out_stride = tile.stride});
                 divide(out, tile.stride, 1, tile.channels, taps);
             }
         });

@@ -17,8 +17,8 @@ class Concat : public Producer {
             for (std::size_t p = 0; p < tile.pixels; ++p) {
                 float* out = tile.data + p * tile.stride;
                 for (std::size_t i = 0; i < channels_.size(); ++i) {
-                    const float* from = call.in(i).real(distance(tile.z), distance(tile.y),
-                                                        distance(tile.x + p));
+                    const float* from =
+                        call.in(i).real(distance(tile.z), distance(tile.y), distance(tile.x + p));
                     out = std::copy_n(from, channels_[i], out);
                 }
             }
@@ -39,8 +39,7 @@ class Flatten : public Producer {
         each_tile(part, result.shape, sink, [&](const Tile& tile) {
             for (std::size_t p = 0; p < pixels; ++p) {
                 const Triple o = place(p, in_);
-                const float* from =
-                    call.in(0).real(distance(o[0]), distance(o[1]), distance(o[2]));
+                const float* from = call.in(0).real(distance(o[0]), distance(o[1]), distance(o[2]));
                 for (std::size_t c = 0; c < in_.c; ++c) tile.data[c * pixels + p] = from[c];
             }
         });

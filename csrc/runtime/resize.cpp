@@ -53,8 +53,8 @@ class Upsample : public Producer {
         const std::size_t channels = result.shape.c;
         std::fill_n(out, channels, 0.0f);
         for (int corner = 0; corner < 8; ++corner) {
-            const float share = part_of(z, corner & 4) * part_of(y, corner & 2) *
-                                part_of(x, corner & 1);
+            const float share =
+                part_of(z, corner & 4) * part_of(y, corner & 2) * part_of(x, corner & 1);
             if (share == 0) continue;
             const float* from = in.real(end(z, corner & 4), end(y, corner & 2), end(x, corner & 1));
             for (std::size_t c = 0; c < channels; ++c) out[c] += share * from[c];

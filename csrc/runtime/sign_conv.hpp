@@ -32,7 +32,7 @@ class SignConv {
     Layout in_;
     Window window_;
     Shape out_;
-    bool zeros_;  // the border is 0
+    bool zeros_;                           // the border is 0
     std::size_t pixel_bytes_, row_bytes_;  // of the widened input, its border included
     std::vector<Run> runs_;
     std::size_t words_, block_bytes_, weight_bytes_;

@@ -24,8 +24,8 @@ struct Stage {
 
     std::vector<std::size_t> inputs;  // values
     std::vector<Action> actions;
-    std::size_t bits_out = 0;         // the value of a BitOp
-    std::vector<std::size_t> nodes;   // operators of the file that are part of it, by number
+    std::size_t bits_out = 0;        // the value of a BitOp
+    std::vector<std::size_t> nodes;  // operators of the file that are part of it, by number
 
     // The result takes the place of a value that is added to it: tiles are made elsewhere.
     bool in_place = false;
@@ -35,9 +35,7 @@ struct Stage {
     std::unique_ptr<Stage> source;
     std::size_t ring_rows = 0;
 
-    const Shape& shape() const {
-        return bit_op ? bit_op->result.shape : producer->result.shape;
-    }
+    const Shape& shape() const { return bit_op ? bit_op->result.shape : producer->result.shape; }
     std::size_t rows() const { return shape().d * shape().h; }
     bool splits_channels() const;
 

@@ -37,8 +37,7 @@ Range ZeroBorder::taps_inside(std::size_t o, int axis) const {
     return {taps_until(before), taps_until(end)};
 }
 
-void ZeroBorder::correct(const Tile& tile, std::size_t first, std::size_t outs,
-                         float* dots) const {
+void ZeroBorder::correct(const Tile& tile, std::size_t first, std::size_t outs, float* dots) const {
     const auto [kd, kh, kw] = window_.kernel;
     const auto is_whole = [&](const Range& range, int axis) {
         return range.first == 0 && range.last == window_.kernel[axis];
@@ -52,11 +51,10 @@ void ZeroBorder::correct(const Tile& tile, std::size_t first, std::size_t outs,
     for (std::size_t p = 0; p < tile.pixels; ++p) {
         const Range x = taps_inside(tile.x + p, 2);
         if (inner_row && is_whole(x, 2)) continue;
-        const float* corners[] = {
-            sum(z.last, y.last, x.last),  sum(z.first, y.last, x.last),
-            sum(z.last, y.first, x.last), sum(z.last, y.last, x.first),
-            sum(z.first, y.first, x.last), sum(z.first, y.last, x.first),
-            sum(z.last, y.first, x.first), sum(z.first, y.first, x.first)};
+        const float* corners[] = {sum(z.last, y.last, x.last),   sum(z.first, y.last, x.last),
+                                  sum(z.last, y.first, x.last),  sum(z.last, y.last, x.first),
+                                  sum(z.first, y.first, x.last), sum(z.first, y.last, x.first),
+                                  sum(z.last, y.first, x.first), sum(z.first, y.first, x.first)};
         float* dot = dots + p * tile.stride;
         for (std::size_t o = 0; o < outs; ++o) {
             const float inside = corners[0][o] - corners[1][o] - corners[2][o] - corners[3][o] +

@@ -1,11 +1,12 @@
 // Convolution of bytes along a row of pixels, for layers that a file says are quantised.
 //
-//     out[p*out_stride + o] = scale[o] * (offset[o] + sum over k of filter_o[k] * patch_p[k]) + bias[o]
+//     out[p*out_stride + o] = scale[o] * (offset[o] + sum over k of filter_o[k] * patch_p[k]) +
+//     bias[o]
 //
 // Patches are unsigned bytes, filters signed ones in -127 to 127; the sum, with its offset, is an
 // exact int32 (at most 2^16 weights), turned to float32, multiplied, and added to without fusing:
-// all levels agree bit for bit. The length of every run is a multiple of 4; weights that only fill a run up
-// are zero, so what they meet does not matter, but it is read.
+// all levels agree bit for bit. The length of every run is a multiple of 4; weights that only fill
+// a run up are zero, so what they meet does not matter, but it is read.
 //
 // Filters are laid out once by `pack`, as in real_dots.hpp.
 #pragma once

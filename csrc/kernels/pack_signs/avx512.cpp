@@ -7,7 +7,9 @@
 
 namespace bitgrove::pack_signs {
 
-void avx512(const float* x, std::size_t rows, std::size_t cols, std::size_t x_stride, const float* thresholds, const std::uint64_t* flip, std::uint64_t* out, std::size_t out_stride) {
+void avx512(const float* x, std::size_t rows, std::size_t cols, std::size_t x_stride,
+            const float* thresholds, const std::uint64_t* flip, std::uint64_t* out,
+            std::size_t out_stride) {
     const std::size_t words = words_for(cols);
     for (std::size_t r = 0; r < rows; ++r) {
         const float* row = x + r * x_stride;
