@@ -6,13 +6,15 @@
 
 #include "check.hpp"
 
+std::span<const Test> binary_dots_tests();
 std::span<const Test> distance_tests();
 std::span<const Test> graph_tests();
 std::span<const Test> runtime_tests();
 std::span<const Test> sign_tests();
 
 int main() {
-    for (const auto tests : {distance_tests(), graph_tests(), runtime_tests(), sign_tests()}) {
+    for (const auto tests :
+         {binary_dots_tests(), distance_tests(), graph_tests(), runtime_tests(), sign_tests()}) {
         for (const Test& test : tests) {
             std::printf("%s\n", test.name);
             std::fflush(stdout);
