@@ -70,6 +70,8 @@ class Step : public Op {
   public:
     using Op::Op;
     virtual void apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const = 0;
+    // Whether it does all by Tile::rows(), so that the results may go elsewhere.
+    virtual bool moves() const { return false; }
     // Whether the tile may be any of the inputs.
     virtual bool commutes() const { return false; }
 };

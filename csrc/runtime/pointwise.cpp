@@ -22,6 +22,7 @@ std::size_t stride(const View& view) {
 class Add : public Step {
   public:
     using Step::Step;
+    bool moves() const override { return true; }
     bool commutes() const override { return true; }
     void apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const override {
         kernels.pointwise->add(tile.rows(), beside(others[0], tile), stride(others[0]));
@@ -82,6 +83,7 @@ class ScaleMap : public Step {
 class Relu : public Step {
   public:
     using Step::Step;
+    bool moves() const override { return true; }
     void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
         kernels.pointwise->relu(tile.rows());
     }
@@ -104,6 +106,7 @@ class Clip : public Step {
   public:
     Clip(const Value& in, float low, float high, float slope)
         : Step(in), low_(low), high_(high), slope_(slope) {}
+    bool moves() const override { return true; }
     void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
         kernels.pointwise->clip(tile.rows(), low_, high_, slope_);
     }
@@ -119,6 +122,7 @@ class Prelu : public Step {
           slope_(slope.begin(), slope.end()),
           before_(before.begin(), before.end()),
           after_(after.begin(), after.end()) {}
+    bool moves() const override { return true; }
     void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
         kernels.pointwise->prelu(tile.rows(), from(slope_, tile), from(before_, tile),
                                  from(after_, tile));

@@ -10,6 +10,7 @@ namespace bitgrove::runtime {
 class Affine : public Step {
   public:
     Affine(const Value& in, Floats scale, Floats bias);
+    bool moves() const override { return true; }
     void apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const override;
 
   private:

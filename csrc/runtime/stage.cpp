@@ -22,39 +22,59 @@ class TileSink : public Sink {
     void place(Tile& tile) override {
         if (direct_) {
             tile.data = target(*direct_, tile);
-            tile.stride = static_cast<std::size_t>(direct_->pixel) / sizeof(float);
-            if (!ring_) tile.row_stride = static_cast<std::size_t>(direct_->row) / sizeof(float);
+            tile.stride = numbers(direct_->pixel);
+            if (!ring_) tile.row_stride = numbers(direct_->row);
         } else {
             tile.data = room_;
             tile.stride = tile.channels;
         }
     }
 
-    void take(Tile& tile) override {
-        for (const Action& action : stage_.actions) {
+    void take(const Tile& tile) override {
+        Tile now = tile;
+        const auto& actions = stage_.actions;
+        for (std::size_t i = 0; i < actions.size(); ++i) {
+            const Action& action = actions[i];
             switch (action.kind) {
                 case Action::Kind::step: {
-                    std::array<View, 2> others;
-                    for (std::size_t i = 0; i < action.others.size(); ++i) {
-                        others[i] = views_[action.others[i]];
+                    const auto* step = static_cast<const Step*>(action.op);
+                    const bool stored =
+                        i + 1 < actions.size() && actions[i + 1].kind == Action::Kind::store;
+                    if (stored && step->moves()) {
+                        const View& view = views_[actions[i + 1].value];
+                        now.to = target(view, now);
+                        now.to_stride = numbers(view.pixel);
                     }
-                    static_cast<const Step*>(action.op)->apply(
-                        kernels_, {others.data(), action.others.size()}, tile);
+                    apply(*step, action, now);
                     break;
                 }
                 case Action::Kind::store:
-                    store(views_[action.value], tile);
+                    store(views_[action.value], now);
                     break;
                 case Action::Kind::pack:
-                    static_cast<const Packer*>(action.op)->pack(kernels_, tile,
+                    static_cast<const Packer*>(action.op)->pack(kernels_, now,
                                                                 views_[action.value]);
                     break;
             }
         }
-        if (ring_) store(*ring_, tile);
+        if (ring_) store(*ring_, now);
     }
 
   private:
+    static std::size_t numbers(std::ptrdiff_t bytes) {
+        return static_cast<std::size_t>(bytes) / sizeof(float);
+    }
+
+    void apply(const Step& step, const Action& action, Tile& tile) const {
+        std::array<View, 2> others;
+        for (std::size_t i = 0; i < action.others.size(); ++i) others[i] = views_[action.others[i]];
+        step.apply(kernels_, {others.data(), action.others.size()}, tile);
+        if (!tile.to) return;
+        tile.data = tile.to;
+        tile.stride = tile.to_stride;
+        tile.to = nullptr;
+    }
+
     static float* target(const View& view, const Tile& tile) {
         return view.real(distance(tile.z), distance(tile.y), distance(tile.x)) + tile.channel;
     }
@@ -62,7 +82,7 @@ class TileSink : public Sink {
     static void store(const View& view, const Tile& tile) {
         float* to = target(view, tile);
         if (to == tile.data) return;
-        const std::size_t step = static_cast<std::size_t>(view.pixel) / sizeof(float);
+        const std::size_t step = numbers(view.pixel);
         for (std::size_t p = 0; p < tile.pixels; ++p) {
             std::copy_n(tile.data + p * tile.stride, tile.channels, to + p * step);
         }

@@ -16,7 +16,10 @@ struct Tile {
     std::size_t stride = 0;      // numbers from one pixel to the next
     std::size_t row_stride = 0;  // and from one row to the next; 0 where there is room for one only
 
-    Rows rows() const { return {data, stride, pixels, channels}; }
+    float* to = nullptr;  // where the next step writes, if not in place
+    std::size_t to_stride = 0;
+
+    Rows rows() const { return {data, stride, pixels, channels, to, to_stride}; }
 };
 
 // What takes the tiles of a result, in any order: it applies the steps that follow, and stores.
@@ -25,7 +28,7 @@ class Sink {
     // Where the producer may compute this tile: sets data and stride. The room is there until the
     // tile is taken.
     virtual void place(Tile& tile) = 0;
-    virtual void take(Tile& tile) = 0;
+    virtual void take(const Tile& tile) = 0;
 
   protected:
     ~Sink() = default;

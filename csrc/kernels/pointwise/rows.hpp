@@ -143,9 +143,11 @@ struct Signs {
 template <std::size_t PIXELS>
 inline void tile(const Rows& rows, const auto& step, std::size_t p, std::size_t c, auto lanes) {
     const auto of = step.at(c, lanes);
+    float* const to = rows.to ? rows.to : rows.data;
+    const std::size_t to_stride = rows.to ? rows.to_stride : rows.stride;
     for (std::size_t i = p; i < p + PIXELS; ++i) {
-        float* at = rows.data + i * rows.stride + c;
-        store(at, step.apply(of, load(at, lanes), i, c, lanes), lanes);
+        const Lanes x = load(rows.data + i * rows.stride + c, lanes);
+        store(to + i * to_stride + c, step.apply(of, x, i, c, lanes), lanes);
     }
 }
 
