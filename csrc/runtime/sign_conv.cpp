@@ -8,7 +8,7 @@ namespace bitgrove::runtime {
 namespace {
 
 constexpr std::size_t cached_bytes = 512 * 1024;
-constexpr std::size_t room_bytes = 24 * 1024;  // of results that wait for the steps after them
+constexpr std::size_t room_bytes = 128 * 1024;  // of results that wait for the steps after them
 
 }  // namespace
 
