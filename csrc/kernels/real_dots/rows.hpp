@@ -1,7 +1,7 @@
 // Real convolution along a row of pixels over vectors of any width. Included inside a target
 // region, after the region's `Vector`. `Tile` names the vector and the registers to use:
 //
-//     struct Tile { using V = Vector; static constexpr std::size_t cols, accumulators; }
+//     struct Tile { using V = Vector; static constexpr std::size_t cols, streams, accumulators; }
 //
 // A block holds the filters of cols vectors of outputs, weight by weight: [k][cols * width]. A tile
 // of pixels x vectors stays in registers over the whole of k; each number of the input is spread
@@ -74,6 +74,7 @@ void pack_signs(const std::uint64_t* rows, std::size_t outs, std::size_t size, v
 template <typename Tile>
 struct Reals {
     static constexpr std::size_t step = block_outs<Tile>() * sizeof(float);
+    static constexpr bool dear = false;
     static std::size_t bytes(std::size_t size) { return block_bytes<Tile>(size); }
     static typename Tile::V::Lanes load(const unsigned char* at, std::size_t q) {
         return Tile::V::load(reinterpret_cast<const float*>(at) + Tile::V::width * q);
@@ -83,6 +84,7 @@ struct Reals {
 template <typename Tile>
 struct Signs {
     static constexpr std::size_t step = block_outs<Tile>() / 8;
+    static constexpr bool dear = true;
     static std::size_t bytes(std::size_t size) { return sign_block_bytes<Tile>(size); }
     static typename Tile::V::Lanes load(const unsigned char* at, std::size_t q) {
         return Tile::V::signs(at, q);
@@ -243,21 +245,85 @@ inline const std::ptrdiff_t* list(const RealDots& job, std::ptrdiff_t* to) {
     return to;
 }
 
+// One pixel against BLOCKS whole blocks. Nothing is used twice here, so that the weights should
+// come as fast as memory gives them: several streams at a time, with enough sums to hide how long
+// an addition takes.
+template <typename Tile, typename Weights>
+void pixel(const RealDots& job, std::size_t bytes, const Place& at) {
+    using V = typename Tile::V;
+    constexpr std::size_t blocks = Tile::streams, cols = Tile::cols;
+    typename V::Lanes sum[blocks][cols];
+#pragma GCC unroll 12
+    for (std::size_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 12
+        for (std::size_t q = 0; q < cols; ++q)
+            sum[b][q] = V::load(at.start + V::width * (b * cols + q));
+    }
+    const unsigned char* weight = at.weight;
+    for (std::size_t r = 0; r < job.run_count; ++r) {
+        const float* x = at.x + job.runs[r].offset;
+        for (std::size_t i = 0; i < job.runs[r].length; ++i, weight += Weights::step) {
+            const auto left = V::set(x[i]);
+#pragma GCC unroll 12
+            for (std::size_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 12
+                for (std::size_t q = 0; q < cols; ++q) {
+                    sum[b][q] = V::fma(left, Weights::load(weight + b * bytes, q), sum[b][q]);
+                }
+            }
+        }
+    }
+#pragma GCC unroll 12
+    for (std::size_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 12
+        for (std::size_t q = 0; q < cols; ++q)
+            V::store(at.out + V::width * (b * cols + q), sum[b][q]);
+    }
+}
+
+// Whether to take the two halves of a block one after the other, in tiles of more pixels: where
+// that reads weights once that would be read twice, and where weights are dear.
+template <typename Tile, typename Weights>
+constexpr bool in_halves(std::size_t pixels) {
+    constexpr std::size_t half = Tile::cols / 2;
+    if (half < 2 || Tile::V::width * half % 8 != 0) return false;
+    const bool once = pixels <= most_pixels<Tile>(half);
+    return pixels > most_pixels<Tile>(Tile::cols) && (once || Weights::dear);
+}
+
 template <typename Tile, typename Weights>
 void run(const RealDots& job) {
     using V = typename Tile::V;
-    constexpr std::size_t block = block_outs<Tile>();
+    constexpr std::size_t block = block_outs<Tile>(), half = Tile::cols / 2;
     constexpr auto table = bands<Tile, Weights>(std::make_index_sequence<Tile::cols>());
     const std::size_t bytes = Weights::bytes(job.size);
     std::ptrdiff_t room[kListed];
     const std::ptrdiff_t* offsets = list(job, room);
-    for (std::size_t o = 0; o < job.outs; o += block) {
-        const std::size_t outs = job.outs - o < block ? job.outs - o : block;
-        std::size_t cols = (outs + V::width - 1) / V::width;
-        float start[block] = {};
+    std::size_t o = 0;
+    const auto place = [&](float* start, std::size_t outs) {
         if (job.bias) std::memcpy(start, job.bias + o, outs * sizeof(float));
         const auto* weight = static_cast<const unsigned char*>(job.weight) + o / block * bytes;
-        const Place at{job.x, weight, start, job.out + o, outs};
+        return Place{job.x, weight, start, job.out + o, outs};
+    };
+    if (job.pixels == 1) {
+        for (; o + Tile::streams * block <= job.outs; o += Tile::streams * block) {
+            float start[Tile::streams * block] = {};
+            pixel<Tile, Weights>(job, bytes, place(start, Tile::streams * block));
+        }
+    }
+    for (; o < job.outs; o += block) {
+        float start[block] = {};
+        Place at = place(start, job.outs - o < block ? job.outs - o : block);
+        std::size_t cols = (at.outs + V::width - 1) / V::width;
+        if (cols == Tile::cols && !offsets && in_halves<Tile, Weights>(job.pixels)) {
+            at.outs = V::width * half;
+            table[half - 1](job, offsets, at);
+            at.weight += Weights::step / 2;
+            at.start += V::width * half;
+            at.out += V::width * half;
+            at.outs = (job.outs - o < block ? job.outs - o : block) - V::width * half;
+            cols -= half;
+        }
         table[cols - 1](job, offsets, at);
     }
 }
