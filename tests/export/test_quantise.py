@@ -188,10 +188,20 @@ def test_a_model_that_answers_otherwise_is_refused_by_the_name_of_its_worst_laye
         model[7].bias.zero_()
     spoilt = nn.Sequential(*model[:4], ZeroFirst(), *model[4:])  # and its channel says nothing
     artifact, x = packed(spoilt.eval()), images(80, 3, 12, 12)
-    with pytest.raises(ValueError, match=r"20 images held out.*=0.98; layer '5' has the largest"):
+    with pytest.raises(ValueError, match=r"20 images held out.*=0.98; layer '5' costs most"):
         export.quantise(artifact, x)
     _, report = export.quantise(artifact, x, layers=["0", "8"], least_agreement=0.8)
     assert [layer.name for layer in report.layers] == ["0", "8"]
+
+
+def test_the_cost_of_a_layer_is_that_of_the_model_with_that_layer_alone():
+    artifact, x = packed(classifier(6)), images(40, 3, 12, 12)
+    _, whole = export.quantise(artifact, x, least_agreement=None)
+    for layer in whole.layers:
+        _, alone = export.quantise(artifact, x, layers=[layer.name], least_agreement=None)
+        assert alone.layers == (layer,)
+        assert (alone.agreement, alone.relative_error) == (layer.agreement, layer.logits_error)
+    assert len({layer.logits_error for layer in whole.layers}) == 3
 
 
 class ZeroFirst(nn.Module):
