@@ -24,6 +24,8 @@ void pause_briefly() {
 // scheduler.
 constexpr int spins = 2000;
 
+constexpr std::uint64_t one_job = std::uint64_t{1} << 16;  // more than there are workers
+
 template <typename Done>
 void spin_until(Done done) {
     for (int i = 0; !done(); ++i) {
@@ -58,8 +60,10 @@ void Meeting::wait() {
 struct Crew::Members {
     std::mutex taken;
     std::size_t threads = 0;  // started so far, never ended: they sleep
+    // The number of the job, and under it how many workers it has: one word, so that a thread that
+    // wakes late never takes the next job for the one that it was not wanted for.
     std::atomic<std::uint64_t> job{0};
-    std::atomic<std::size_t> wanted{0}, left{0};
+    std::atomic<std::size_t> left{0};
     const std::function<void(std::size_t)>* work = nullptr;
 
     void serve(std::size_t number, std::uint64_t seen) {
@@ -69,7 +73,7 @@ struct Crew::Members {
             }
             job.wait(seen, std::memory_order_acquire);
             seen = job.load(std::memory_order_acquire);
-            if (number >= wanted.load(std::memory_order_relaxed)) continue;
+            if (number >= seen % one_job) continue;
             (*work)(number);
             left.fetch_sub(1, std::memory_order_release);
         }
@@ -90,6 +94,7 @@ Crew::Members& Crew::members() {
 }
 
 Crew::Crew(std::size_t workers) {
+    workers = std::min<std::size_t>(workers, one_job - 1);
     if (workers <= 1) return;
     Members& all = members();
     if (!all.taken.try_lock()) return;
@@ -114,9 +119,9 @@ Crew::~Crew() {
 void Crew::run(const std::function<void(std::size_t)>& work) const {
     if (workers_ > 1) {
         members_->work = &work;
-        members_->wanted.store(workers_, std::memory_order_relaxed);
         members_->left.store(workers_ - 1, std::memory_order_relaxed);
-        members_->job.fetch_add(1, std::memory_order_release);
+        const std::uint64_t job = members_->job.load(std::memory_order_relaxed) / one_job + 1;
+        members_->job.store(job * one_job + workers_, std::memory_order_release);
         members_->job.notify_all();
     }
     work(0);

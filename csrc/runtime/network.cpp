@@ -147,6 +147,17 @@ void Network::check(const Value& value) const {
                 " channels would need more than " + std::to_string(max_arena_bytes) + " bytes");
 }
 
+// With its border, which may be much larger than the value.
+void Network::check(const Layout& layout) const {
+    // Sides of at most 2^16 before, within and after: their product fits in 64 bits, and so does
+    // that of 2^32 pixels and the bytes of one.
+    const std::size_t pixels = layout.side(0) * layout.side(1) * layout.side(2);
+    require(pixels <= max_arena_bytes && pixels * layout.pixel_bytes() <= max_arena_bytes,
+            "a value of " + std::to_string(pixels) +
+                " pixels with the border around it would need more than " +
+                std::to_string(max_arena_bytes) + " bytes");
+}
+
 void Network::require_finished() const {
     require(plan_ != nullptr, "the network is not finished");
 }
@@ -163,6 +174,7 @@ void Network::finish(std::vector<std::size_t> outputs) {
         nodes.push_back({steps_[i].op.get(), steps_[i].inputs, i + 1, i});
     }
     auto plan = std::make_unique<Plan>(values_[0], std::move(nodes), outputs);
+    for (const Layout& layout : plan->layouts) check(layout);
     kernels_ = &active();
     plan->prepare(*kernels_);
     std::size_t scratch = 0;

@@ -62,6 +62,7 @@ class Network {
     using WorkspacePtr = std::unique_ptr<Workspace>;
 
     void check(const Value& value) const;
+    void check(const Layout& layout) const;
     void require_finished() const;
     WorkspacePtr borrow(std::size_t workers) const;
     void give_back(WorkspacePtr workspace) const;

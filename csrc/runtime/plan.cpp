@@ -1,6 +1,7 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "bit_pool.hpp"
 #include "max_pool.hpp"
@@ -17,6 +18,13 @@ constexpr std::size_t nowhere = ~std::size_t{0};
 template <typename T>
 const T* as(const Op* op) {
     return dynamic_cast<const T*>(op);
+}
+
+bool reads(const Stage& stage, std::size_t value) {
+    return std::ranges::count(stage.inputs, value) ||
+           std::ranges::any_of(stage.actions, [&](const Action& action) {
+               return std::ranges::count(action.others, value) != 0;
+           });
 }
 
 }  // namespace
@@ -166,6 +174,15 @@ void Plan::make_stages() {
         mark(at, node.value);
         return at;
     };
+    // A stage that does nothing but read a stored value; that, and the value that its tiles are.
+    const auto load = [&](std::size_t from, std::size_t number) {
+        const Node node{nullptr, {from}, new_value(layouts[from].value), number};
+        stage_of.push_back(nowhere);
+        stored.push_back(false);
+        const std::size_t at = begin_tiles(own<Load>(layouts[from].value), node);
+        stages[at].nodes.clear();
+        return std::pair(at, node.value);
+    };
     const auto follow = [&](std::size_t stage, const Node& node, std::size_t chained) {
         const auto* step = as<Step>(node.op);
         std::vector<std::size_t> others;
@@ -192,11 +209,16 @@ void Plan::make_stages() {
             stages[at].bits_out = node.value;
             stored[node.value] = true;
         } else if (const auto* packer = as<Packer>(node.op)) {
-            // Right after the value is complete.
-            const std::size_t at = stage_of[node.inputs[0]];
+            // Right after the value is complete; but groups that are no whole words are packed of
+            // all channels at once, so from the stored value where tiles may have some of them
+            // only.
+            std::size_t from = node.inputs[0], at = stage_of[from];
+            if (packer->result.groups != 1 && stages[at].producer->splits_channels()) {
+                std::tie(at, from) = load(from, node.number);
+            }
             auto& actions = stages[at].actions;
             const auto born = std::ranges::find_if(actions, [&](const Action& action) {
-                return action.kind == Action::Kind::store && action.value == node.inputs[0];
+                return action.kind == Action::Kind::store && action.value == from;
             });
             actions.insert(born + 1, {Action::Kind::pack, packer, {}, node.value});
             stages[at].nodes.push_back(node.number);
@@ -219,14 +241,7 @@ void Plan::make_stages() {
                     chained = i;
                 }
             }
-            if (best == nowhere) {
-                const std::size_t from = node.inputs[0];
-                const Node load{nullptr, {from}, new_value(layouts[from].value), node.number};
-                stage_of.push_back(nowhere);
-                stored.push_back(false);
-                best = begin_tiles(own<Load>(layouts[from].value), load);
-                stages[best].nodes.clear();
-            }
+            if (best == nowhere) best = load(node.inputs[0], node.number).first;
             follow(best, node, chained);
         }
     }
@@ -263,7 +278,7 @@ void Plan::stream_rows() {
                    other.actions.back().value == value;
         });
         if (made == stages.end() || made->source || !made->producer->makes_single_rows() ||
-            made->inputs.size() != 1 || made->shape().d != 1) {
+            made->inputs.size() != 1 || made->shape().d != 1 || stage.shape().d != 1) {
             continue;
         }
         const bool keeps_more = std::ranges::any_of(made->actions, [&](const Action& action) {
@@ -281,7 +296,8 @@ void Plan::stream_rows() {
 }
 
 // The value that a stage adds and that nobody reads afterwards: the result may take its place, as
-// every tile is read before it is written. 0 if there is none.
+// every tile is read before it is written, and nothing else of the stage reads it. 0 if there is
+// none.
 template <typename F>
 std::size_t Plan::replaced(const Stage& stage, F dies_here) const {
     if (!stage.producer || !stage.direct_value()) return 0;
@@ -294,7 +310,7 @@ std::size_t Plan::replaced(const Stage& stage, F dies_here) const {
     for (const Action& action : stage.actions) {
         for (const std::size_t other : action.others) {
             const bool only = !std::ranges::count(stage.inputs, other) &&
-                              !(stage.source && std::ranges::count(stage.source->inputs, other));
+                              !(stage.source && reads(*stage.source, other));
             if (only && other != 0 && dies_here(other) && layouts[other] == result) return other;
         }
     }
