@@ -40,6 +40,7 @@ Plan::Plan(const Value& input, std::vector<Node> nodes, const std::vector<std::s
     give_borders();
     make_stages();
     stream_rows();
+    let_steps_move();
     lay_out(outputs);
     // The image itself has no layout here; its view is the last.
     for (Stage& stage : stages) {
@@ -292,6 +293,23 @@ void Plan::stream_rows() {
         stage.source = std::make_unique<Stage>(std::move(*made));
         stages.erase(made);
         --s;
+    }
+}
+
+// A step may write where its tile is stored, unless a step after it would then work in place there.
+void Plan::let_steps_move() {
+    for (Stage& stage : stages) {
+        for (Stage* each = &stage; each; each = each->source.get()) {
+            auto& actions = each->actions;
+            bool unchanged = true;  // whatever is stored by the steps from here on
+            for (std::size_t i = actions.size(); i-- > 0;) {
+                if (actions[i].kind != Action::Kind::step) continue;
+                const bool stored =
+                    i + 1 < actions.size() && actions[i + 1].kind == Action::Kind::store;
+                actions[i].moves = stored && unchanged && as<Step>(actions[i].op)->moves();
+                unchanged = actions[i].moves;
+            }
+        }
     }
 }
 

@@ -34,6 +34,7 @@ class Plan {
     void give_borders();
     void make_stages();
     void stream_rows();
+    void let_steps_move();
     void lay_out(const std::vector<std::size_t>& outputs);
     template <typename F>
     std::size_t replaced(const Stage& stage, F dies_here) const;

@@ -38,9 +38,7 @@ class TileSink : public Sink {
             switch (action.kind) {
                 case Action::Kind::step: {
                     const auto* step = static_cast<const Step*>(action.op);
-                    const bool stored =
-                        i + 1 < actions.size() && actions[i + 1].kind == Action::Kind::store;
-                    if (stored && step->moves()) {
+                    if (action.moves) {
                         const View& view = views_[actions[i + 1].value];
                         now.to = target(view, now);
                         now.to_stride = numbers(view.pixel);

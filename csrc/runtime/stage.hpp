@@ -15,6 +15,7 @@ struct Action {
     const Op* op = nullptr;           // of a step or a packer
     std::vector<std::size_t> others;  // values that a step reads beside the tile
     std::size_t value = 0;            // where to store or pack
+    bool moves = false;               // of a step: it writes where the next action stores
 };
 
 struct Stage {
