@@ -1,5 +1,7 @@
 // The executor, with odd sizes at every boundary, for the sanitizers.
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -8,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "../runtime/crew.hpp"
 #include "../runtime/network.hpp"
 #include "check.hpp"
 
@@ -190,6 +193,97 @@ void threads_share_a_network_and_agree() {
     }
 }
 
+// Every operator behind the one before it where nothing else is said: sums in place, rows that are
+// streamed, bits that are pooled, signs in groups, one value with two borders.
+void add_what_is_fused(Network& net) {
+    const Triple one{1, 1, 1};
+    const Window three{{1, 3, 3}, one, {0, 1, 1}}, point{one}, half{{1, 2, 2}, {1, 2, 2}};
+    std::size_t last = 0;
+    const auto add = [&](OpPtr op, std::vector<std::size_t> inputs = {}) {
+        if (inputs.empty()) inputs = {last};
+        return last = net.add(std::move(op), std::move(inputs));
+    };
+    const auto value = [&] { return net.value(last); };
+    const auto vector = reals(192, 1), square = reals(70 * 70, 2);
+    const Floats seventy(vector.data(), 70), all(vector);
+    const auto bits = [](std::size_t outs, std::size_t taps, std::size_t in) {
+        return filters(outs * taps, in, 4);
+    };
+
+    const std::size_t kept = add(make_relu(value()));
+    add(make_conv(value(), square, {}, 70, point, 1, 0));
+    add(make_add(value(), value()), {last, kept});
+    add(make_max_pool(value(), three));
+    const std::size_t sum = add(make_add(value(), value()), {kept, last});
+    add(make_prelu(value(), seventy, seventy, {}));
+    add(make_sign(value(), seventy, {}, 1));
+    add(make_binary_conv(value(), bits(192, 9, 70), all, all, 192, three, 1, 0));
+    const std::size_t signs = add(make_sign(value(), {}, {}, 2));
+    const std::size_t left =
+        add(make_binary_conv(value(), bits(192, 9, 96), {}, {}, 192, three, 2, -1));
+    add(make_binary_conv(net.value(signs), bits(192, 9, 96), all, {}, 192, three, 2, 1), {signs});
+    add(make_affine(value(), all, all));
+    const std::size_t both = add(make_add(value(), value()), {last, left});
+    add(make_scale_map(value(), all, {1, 1, 1, 192}));
+    add(make_multiply(value(), value()), {both, last});
+    add(make_max_pool(value(), half));
+    add(make_sign(value(), all, bits(1, 1, 192), 1));
+    add(make_binary_conv(value(), bits(70, 4, 192), {}, {}, 70, {{1, 2, 2}}, 1, 0));
+    add(make_avg_pool(value(), three, false));
+    add(make_conv(value(), square, seventy, 70, point, 1, 0));
+    add(make_adaptive_avg_pool(value(), {1, 2, 3}));
+    add(make_adaptive_avg_pool(net.value(sum), {1, 2, 3}), {sum});
+    add(make_add(value(), value()), {last, last - 1});
+    add(make_flatten(value()));
+}
+
+void a_fused_plan_equals_the_plan_that_stores_everything() {
+    const Shape in{1, 37, 9, 70};
+    Network whole(in), fused(in);
+    add_what_is_fused(whole);
+    add_what_is_fused(fused);
+    constexpr std::size_t count = 24, n = 3;
+    std::vector<std::size_t> every(count + 1);
+    for (std::size_t v = 0; v <= count; ++v) every[v] = v;
+    whole.finish(every);
+    fused.finish({count, 17});
+    CHECK(fused.arena_bytes() < whole.arena_bytes() / 2);
+    const auto x = reals(n * in.size(), 7);
+    std::vector<std::vector<float>> expected;
+    std::vector<float*> places;
+    for (const std::size_t v : every) expected.emplace_back(n * whole.value(v).shape.size());
+    for (auto& values : expected) places.push_back(values.data());
+    whole.run(x.data(), n, places, 1);
+    for (const std::size_t threads : {1, 2, 5}) {
+        for (const std::size_t images : {std::size_t{1}, n}) {
+            std::vector<float> last(images * fused.value(count).shape.size());
+            std::vector<float> pooled(images * fused.value(17).shape.size());
+            float* const outs[] = {last.data(), pooled.data()};
+            fused.run(x.data(), images, outs, threads);
+            CHECK(std::equal(last.begin(), last.end(), expected[count].begin()));
+            CHECK(std::equal(pooled.begin(), pooled.end(), expected[17].begin()));
+        }
+    }
+}
+
+// A thread that was not wanted for a job wakes up all the same, and must not take the next one
+// twice.
+void every_worker_of_a_job_is_called_once() {
+    std::vector<std::jthread> callers;
+    for (int caller = 0; caller < 2; ++caller) {
+        callers.emplace_back([] {
+            for (std::size_t job = 0; job < 300; ++job) {
+                const Crew crew(job % 2 ? 2 : 8);
+                std::array<std::atomic<int>, 8> calls{};
+                crew.run([&](std::size_t worker) { ++calls[worker]; });
+                for (std::size_t w = 0; w < 8; ++w) {
+                    CHECK(calls[w] == (w < crew.workers() ? 1 : 0));
+                }
+            }
+        });
+    }
+}
+
 void sizes_past_the_limits_are_refused() {
     const auto refused = [](auto build) {
         try {
@@ -215,6 +309,14 @@ void sizes_past_the_limits_are_refused() {
         net.add(make_upsample(net.value(0), {side, side, side}, {1, 1, 1}, Upsampling::linear),
                 {0});
     }));
+    CHECK(refused([] {  // the border wraps around to nothing in 64 bits
+        constexpr std::size_t channels = 1 << 17, padding = (1 << 15) - 1;
+        const std::vector<float> weight(channels);
+        Network net({1, 1, 1, channels});
+        const Window window{{1, 1, 1}, {side, side, side}, {padding, padding, padding}};
+        net.add(make_conv(net.value(0), weight, {}, 1, window, 1, 0), {0});
+        net.finish({1});
+    }));
     CHECK(refused([] {
         make_concat(std::vector<Value>{{Kind::real, {1, 1, 2, 1}}, {Kind::real, {1, 2, 1, 1}}});
     }));
@@ -228,6 +330,9 @@ constexpr Test kTests[] = {
      binary_convolutions_equal_the_written_sum},
     {"runtime: operators stay inside their memory", operators_stay_inside_their_memory},
     {"runtime: threads share a network and agree", threads_share_a_network_and_agree},
+    {"runtime: a fused plan equals the plan that stores everything",
+     a_fused_plan_equals_the_plan_that_stores_everything},
+    {"runtime: every worker of a job is called once", every_worker_of_a_job_is_called_once},
     {"runtime: sizes past the limits are refused", sizes_past_the_limits_are_refused},
 };
 

@@ -1,0 +1,40 @@
+"""Random torch networks, packed, equal themselves on every level of instructions."""
+
+import os
+
+import hypothesis
+import torch
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+
+from bitgrove import export
+from bitgrove.runtime import Session
+
+from .random_models import random_model
+
+EXAMPLES = int(os.environ.get("BITGROVE_EXAMPLES", "8"))
+"""Networks for each level; thousands find what a few miss."""
+
+
+@hypothesis.given(st.randoms(use_true_random=False))
+@hypothesis.settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+def test_random_networks_pack_to_their_torch_models(simd_level, random):
+    model, x = random_model(random)
+    artifact = export.pack(model, x)
+    found = export.verify(model, artifact, x.numpy(), threads=2)
+    assert found.integers > 0
+    assert found.equal(), found
+    if found.ties:
+        return
+    with torch.no_grad():
+        expected = model(x)
+    for threads in (1, 5):
+        got = torch.from_numpy(Session(artifact, threads).run(x.numpy())).reshape(expected.shape)
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
