@@ -161,6 +161,16 @@ def test_a_far_outlier_does_not_take_the_levels_of_all_others():
     assert report.layers[0].step < 0.1
 
 
+def test_the_largest_number_of_all_is_seen_in_an_image_of_any_size():
+    torch.manual_seed(3)
+    layer = nn.Conv2d(3, 8, 1, bias=False)
+    x = np.random.default_rng(0).uniform(-1, 1, (9, 3, 128, 128)).astype(np.float32)
+    x[3, 0, 5, 5] = 30  # one of 442,368, but its loss would weigh more than all steps
+    artifact = export.pack(layer, torch.from_numpy(x[:1]))
+    _, report = export.quantise(artifact, x, held_out=x[:1], least_agreement=None)
+    assert report.layers[0].step == pytest.approx(31 / 255, rel=1e-3)
+
+
 def test_agreement_is_measured_on_images_that_calibrated_nothing():
     model = classifier(4)
     x = images(80, 3, 12, 12)
@@ -188,10 +198,20 @@ def test_a_model_that_answers_otherwise_is_refused_by_the_name_of_its_worst_laye
         model[7].bias.zero_()
     spoilt = nn.Sequential(*model[:4], ZeroFirst(), *model[4:])  # and its channel says nothing
     artifact, x = packed(spoilt.eval()), images(80, 3, 12, 12)
-    with pytest.raises(ValueError, match=r"20 images held out.*=0.98; layer '5' has the largest"):
+    with pytest.raises(ValueError, match=r"20 images held out.*=0.98; layer '5' costs most"):
         export.quantise(artifact, x)
     _, report = export.quantise(artifact, x, layers=["0", "8"], least_agreement=0.8)
     assert [layer.name for layer in report.layers] == ["0", "8"]
+
+
+def test_the_cost_of_a_layer_is_that_of_the_model_with_that_layer_alone():
+    artifact, x = packed(classifier(6)), images(40, 3, 12, 12)
+    _, whole = export.quantise(artifact, x, least_agreement=None)
+    for layer in whole.layers:
+        _, alone = export.quantise(artifact, x, layers=[layer.name], least_agreement=None)
+        assert alone.layers == (layer,)
+        assert (alone.agreement, alone.relative_error) == (layer.agreement, layer.logits_error)
+    assert len({layer.logits_error for layer in whole.layers}) == 3
 
 
 class ZeroFirst(nn.Module):
@@ -212,6 +232,15 @@ def test_a_model_with_examples_is_compared_by_their_vote():
         [p.label for p in runtime.Session(m).classify(x[3::4])] for m in (artifact, quantised)
     ]
     assert report.agreement == np.mean([a == b for a, b in zip(*labels, strict=True)])
+    head = artifact.graph.nodes[-1].tensors
+    head["weight"][..., 0] = 1e4  # leaves no level to the other weights, nor to the answers
+    head["bias"][:] = 0
+    answers = runtime.Session(artifact).run(x).argmax(1)
+    head["bias"][(answers[0] + 1) % 3] = 1e-3  # but for this one; examples never look at it
+    assert export.quantise(artifact, x, layers=["head"]).report.agreement == 1
+    artifact.examples = None
+    _, spoilt = export.quantise(artifact, x, layers=["head"], least_agreement=0)
+    assert spoilt.agreement < 0.9
     assert len(quantised.examples) == 60
     assert quantised.examples is not artifact.examples
     assert quantised.labels == artifact.labels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -29,8 +29,13 @@ class QuantisedLayer:
     zero: int
     """The byte that stands for 0."""
     error: float
-    """Of the layer by itself on the calibration images: root mean square of the difference over
-    that of the float layer's result, without its bias."""
+    """Of the layer's result on the calibration images: root mean square of the difference over that
+    of the float layer's result, without its bias."""
+    agreement: float | None
+    """As that of the report, with this layer alone in 8 bits. Signs behind a layer can make much of
+    little, so this tells which layer costs most."""
+    logits_error: float
+    """As the relative error of the report, with this layer alone in 8 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,8 @@ def quantise(
         TypeError: images are no float32 array, or ``layers`` no names.
         ValueError: images are too few, or have another shape than the model takes, or hold NaN; a
             layer is none of the model's real convolutions or cannot be in 8 bits; there is nothing
-            to quantise; or the models agree too rarely: the message names the layer with the
-            largest error.
+            to quantise; or the models agree too rarely: the message names the layer that costs
+            most.
 
     >>> import torch
     >>> import bitgrove as bg
@@ -118,16 +123,18 @@ def quantise(
         raise ValueError(f"least_agreement must be 0 to 1 or None, got {least_agreement!r}")
     numbers, left = _choose(graph, layers)
     found = calibrate(graph, numbers, images, threads)
-    nodes = list(graph.nodes)
-    for number, (scale, _) in found.items():
-        nodes[number] = _in_bytes(nodes[number], scale, graph.axes)
-    quantised = artifact.with_graph(replace(graph, nodes=tuple(nodes)))
+    nodes = {
+        number: _in_bytes(graph.nodes[number], r, graph.axes) for number, (r, _) in found.items()
+    }
+    quantised = artifact.with_graph(_replaced(graph, nodes))
     agreement, error = _compare(artifact, quantised, held_out, threads)
-    done = tuple(
-        QuantisedLayer(graph.nodes[number].name, scale.step, scale.zero, layer_error)
-        for number, (scale, layer_error) in found.items()
-    )
-    report = Quantisation(done, left, len(held_out), agreement, error)
+    done = []
+    for number, (byte_range, layer_error) in found.items():
+        name = graph.nodes[number].name
+        alone = replace(artifact, graph=_replaced(graph, {number: nodes[number]}))
+        costs = _compare(artifact, alone, held_out, threads)
+        done.append(QuantisedLayer(name, byte_range.step, byte_range.zero, layer_error, *costs))
+    report = Quantisation(tuple(done), left, len(held_out), agreement, error)
     _refuse_disagreement(report, least_agreement)
     return Quantised(quantised, report)
 
@@ -176,15 +183,19 @@ def _obstacle(node: Node) -> str:
     return ""
 
 
-def _in_bytes(node: Node, scale: ByteRange, axes: int) -> Node:
+def _replaced(graph: Graph, nodes: Mapping[int, Node]) -> Graph:
+    return replace(graph, nodes=tuple(nodes.get(i, node) for i, node in enumerate(graph.nodes)))
+
+
+def _in_bytes(node: Node, byte_range: ByteRange, axes: int) -> Node:
     weight, unit = byte_weights(node.widened()["weight"])
     attributes = {key: value for key, value in node.attributes.items() if key != "pad_value"}
-    tensors = node.tensors | {"weight": weight, "scale": (unit * scale.step).astype(np.float32)}
+    scale = (unit * byte_range.step).astype(np.float32)
     quantised = replace(
         node,
         op=f"byte_conv{axes}d",
-        attributes=attributes | {"step": scale.step, "zero": scale.zero},
-        tensors=tensors,
+        attributes=attributes | {"step": byte_range.step, "zero": byte_range.zero},
+        tensors=node.tensors | {"weight": weight, "scale": scale},
     )
     if node.tensors["weight"].dtype == np.float16:
         return quantised.with_real_dtype("float16", axes)
@@ -229,9 +240,10 @@ def _refuse_disagreement(report: Quantisation, least: float | None) -> None:
         )
     if report.agreement >= least:
         return
-    worst = max(report.layers, key=lambda layer: layer.error)
+    worst = min(report.layers, key=lambda layer: (layer.agreement or 0, -layer.logits_error))
     raise ValueError(
         f"in 8 bits the model gives the same answer for {report.agreement:.2%} of {report.images} "
-        f"images held out, less than least_agreement={least:g}; layer '{worst.name}' has the "
-        f"largest error ({worst.error:.1e}): leave it out of layers, or give more typical images"
+        f"images held out, less than least_agreement={least:g}; layer '{worst.name}' costs "
+        f"most ({worst.agreement or 0:.2%} with it alone): leave it out of layers, or give more "
+        "typical images"
     )
