@@ -1,5 +1,4 @@
-// The packed network. Outside, values have as many sides as the input: (c, l), (c, h, w) or
-// (c, d, h, w); inside always three, the missing ones being 1.
+// The packed network.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -7,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "../runtime/network.hpp"
+#include "../runtime/sides.hpp"
 #include "module.hpp"
 
 namespace bitgrove::bindings {
@@ -19,54 +18,6 @@ template <typename T>
 using Tensor = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 using Vector = std::optional<In<float, 1>>;
 using Bits = std::optional<In<std::uint8_t, 1>>;
-using Sides = std::vector<std::size_t>;
-
-struct SidedNetwork : Network {
-    SidedNetwork(std::size_t channels, const Sides& sides)
-        : Network(input(channels, sides)), axes(sides.size()) {}
-
-    static Shape input(std::size_t channels, const Sides& sides) {
-        require(sides.size() >= 1 && sides.size() <= 3, "an input has 1, 2 or 3 sides");
-        Sides all(3 - sides.size(), 1);
-        all.insert(all.end(), sides.begin(), sides.end());
-        return {all[0], all[1], all[2], channels};
-    }
-
-    // The last three numbers of a list of `axes`, the missing ones being `fill`.
-    template <typename T>
-    std::array<T, 3> triple(const std::vector<T>& numbers, T fill) const {
-        require(numbers.size() == axes, "a list must have " + std::to_string(axes) + " numbers");
-        std::array<T, 3> all{fill, fill, fill};
-        std::copy(numbers.begin(), numbers.end(), all.end() - static_cast<std::ptrdiff_t>(axes));
-        return all;
-    }
-
-    Triple triple(const char* name, const Sides& numbers, std::size_t fill,
-                  std::size_t least) const {
-        const Triple all = triple(numbers, fill);
-        for (std::size_t n : all) {
-            require(n >= least && n <= max_side,
-                    std::string(name) + " must be in " + std::to_string(least) + " to 65536");
-        }
-        return all;
-    }
-
-    Window window(const Sides& kernel, const Sides& stride, const Sides& padding) const {
-        return {triple("kernel", kernel, 1, 1), triple("stride", stride, 1, 1),
-                triple("padding", padding, 0, 0)};
-    }
-
-    // Channels and sides as they are outside.
-    Sides outside(std::size_t number) const {
-        const Shape& s = value(number).shape;
-        const Sides all{s.d, s.h, s.w};
-        Sides out{s.c};
-        out.insert(out.end(), all.end() - static_cast<std::ptrdiff_t>(axes), all.end());
-        return out;
-    }
-
-    const std::size_t axes;
-};
 
 Floats span_of(const Vector& v) {
     return v ? Floats(v->data(), v->size()) : Floats();
@@ -76,23 +27,17 @@ Bytes span_of(const Bits& v) {
     return v ? Bytes(v->data(), v->size()) : Bytes();
 }
 
-// The window of a convolution, whose kernel is the shape of weight[out][kernel...][in].
 template <typename T>
-Window window_of(const SidedNetwork& net, const Tensor<T>& weight, const Sides& stride,
-                 const Sides& padding, const Sides& dilation) {
-    require(weight.ndim() == net.axes + 2,
-            "weight must have " + std::to_string(net.axes + 2) + " dimensions");
-    Sides kernel;
-    for (std::size_t i = 1; i <= net.axes; ++i) kernel.push_back(weight.shape(i));
-    Window window = net.window(kernel, stride, padding);
-    window.dilation = net.triple("dilation", dilation, 1, 1);
-    return window;
+Sides shape_of(const Tensor<T>& array) {
+    Sides shape;
+    for (std::size_t i = 0; i < array.ndim(); ++i) shape.push_back(array.shape(i));
+    return shape;
 }
 
 std::size_t conv(SidedNetwork& net, std::size_t in, const Tensor<float>& weight, const Vector& bias,
                  const Sides& stride, const Sides& padding, const Sides& dilation,
                  std::size_t groups, int pad_value) {
-    const Window window = window_of(net, weight, stride, padding, dilation);
+    const Window window = net.window_of_weight(shape_of(weight), stride, padding, dilation);
     return net.add(make_conv(net.value(in), Floats(weight.data(), weight.size()), span_of(bias),
                              weight.shape(0), window, groups, pad_value),
                    {in});
@@ -102,7 +47,7 @@ std::size_t binary_conv(SidedNetwork& net, std::size_t in, const Tensor<std::uin
                         const Vector& scale, const Vector& bias, const Sides& stride,
                         const Sides& padding, const Sides& dilation, std::size_t groups,
                         int pad_value) {
-    const Window window = window_of(net, weight, stride, padding, dilation);
+    const Window window = net.window_of_weight(shape_of(weight), stride, padding, dilation);
     return net.add(
         make_binary_conv(net.value(in), Bytes(weight.data(), weight.size()), span_of(scale),
                          span_of(bias), weight.shape(0), window, groups, pad_value),
@@ -110,11 +55,7 @@ std::size_t binary_conv(SidedNetwork& net, std::size_t in, const Tensor<std::uin
 }
 
 std::size_t scale_map(SidedNetwork& net, std::size_t in, const Tensor<float>& map) {
-    require(map.ndim() == net.axes + 1,
-            "map must have " + std::to_string(net.axes + 1) + " dimensions");
-    Sides sides;
-    for (std::size_t i = 0; i < net.axes; ++i) sides.push_back(map.shape(i));
-    const Shape shape = SidedNetwork::input(map.shape(net.axes), sides);
+    const Shape shape = net.shape_of_map(shape_of(map));
     return net.add(make_scale_map(net.value(in), Floats(map.data(), map.size()), shape), {in});
 }
 
