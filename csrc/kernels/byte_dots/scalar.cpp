@@ -1,9 +1,15 @@
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
 #include "bitgrove/byte_dots.hpp"
+namespace bitgrove::byte_dots {
+namespace {
+constexpr std::size_t quantise_width = 4;
+}
+}  // namespace bitgrove::byte_dots
+
+#include "quantise.hpp"
 
 namespace bitgrove::byte_dots {
 namespace {
@@ -42,22 +48,10 @@ void run(const ByteDots& d) {
             }
             float* out = d.out + p * d.out_stride + o;
             for (std::size_t i = 0; i < std::min(kBlock, d.outs - o); ++i) {
-                const auto sum = static_cast<float>(sums[i] + d.offset[o + i]);
-                const float scaled = d.scale[o + i] * sum;
+                const float scaled = d.scale[o + i] * static_cast<float>(sums[i] + d.offset[o + i]);
                 out[i] = scaled + d.bias[o + i];
             }
         }
-    }
-}
-
-void quantise(const float* x, std::size_t n, float step, int zero, std::uint8_t* out) {
-    const auto low = static_cast<float>(-zero), high = static_cast<float>(255 - zero);
-    for (std::size_t i = 0; i < n; ++i) {
-        // Of a number this small, adding and taking away 1.5 * 2^23 leaves the nearest integer.
-        const float scaled = std::fmin(std::fmax(x[i] / step, low - 1), high + 1);
-        const float near = (scaled + 12582912.0f) - 12582912.0f;
-        const float kept = near < low ? low : near > high ? high : near;
-        out[i] = static_cast<std::uint8_t>(static_cast<int>(kept) + zero);
     }
 }
 
