@@ -1,0 +1,89 @@
+// One node of the graph in a file: what it must hold, and what it holds once that was checked.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../files/container.hpp"
+#include "../runtime/sides.hpp"
+
+namespace bitgrove::model {
+
+using runtime::Bytes;
+using runtime::Floats;
+using runtime::Network;
+using runtime::SidedNetwork;
+using runtime::Sides;
+
+using Tensors = std::map<std::string, files::Tensor, std::less<>>;
+
+enum class Attribute { count, counts, number, steps, flag, pad_value, upsampling };
+
+// Real tensors are F32, others U8.
+struct Role {
+    std::string_view name;
+    bool real = true;
+    std::size_t dimensions = 1;
+    bool sides = false;  // and one more dimension for each axis
+    bool optional = false;
+};
+
+class Node;
+
+// What nodes of one kind hold; src/bitgrove/runtime/FORMAT.md says what they compute.
+struct Operator {
+    std::string_view name;
+    // Hands a checked node to the executor; throws std::invalid_argument if shapes do not fit.
+    std::size_t (*append)(SidedNetwork&, const Node&);
+    std::size_t inputs = 1;  // 0 for two or more
+    std::vector<Role> tensors{};
+    std::vector<std::pair<std::string_view, Attribute>> attributes{};
+    bool windowed = false;  // the name in the file ends with the number of axes, as in conv2d
+};
+
+const std::vector<Operator>& operators();
+
+class Node {
+  public:
+    // Throws std::invalid_argument unless this is a well-formed node, the `number`-th of a network
+    // of `axes` sides. `value` and `tensors` must outlive the node.
+    Node(const json::Value& value, const Tensors& tensors, std::size_t number, std::size_t axes);
+
+    const std::string& name() const { return name_; }
+    const std::string& op() const { return op_; }
+    const Sides& inputs() const { return inputs_; }
+    std::size_t input() const { return inputs_.front(); }
+
+    void append_to(SidedNetwork& network) const { operator_->append(network, *this); }
+
+    // Attributes by name, each of the kind that the operator's row says.
+    std::size_t count(std::string_view name) const;
+    Sides counts(std::string_view name) const;
+    float number(std::string_view name) const;
+    std::vector<float> steps(std::string_view name) const;
+    bool flag(std::string_view name) const;
+    int pad_value() const;
+    const std::string& text(std::string_view name) const;
+
+    // Tensors by role; empty where an optional one is absent.
+    std::vector<float> floats(std::string_view role) const;
+    Bytes bytes(std::string_view role) const;
+    Sides shape(std::string_view role) const;
+
+  private:
+    [[noreturn]] void refuse(const std::string& reason) const;
+    void check_inputs(const json::Value& value, std::size_t number);
+    void check_attributes(std::size_t axes) const;
+    void check_tensors(const json::Value& value, const Tensors& tensors, std::size_t axes);
+    const files::Tensor* tensor(std::string_view role) const;
+
+    std::string name_, op_;
+    const Operator* operator_ = nullptr;
+    Sides inputs_;
+    const json::Value* attributes_ = nullptr;
+    std::map<std::string_view, const files::Tensor*> tensors_;  // by role
+};
+
+}  // namespace bitgrove::model
