@@ -14,6 +14,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from _runtime_table import runtime
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 EXPECTED = ROOT / "src" / "bitgrove" / "recipes" / "binary_methods" / "expected.toml"
@@ -23,7 +25,10 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text()
     wanted = text
-    for name, table in (("results", results()), ("methods", methods())):
+    tables = {"results": results(), "methods": methods()}
+    if (RESULTS / "runtime.json").exists():
+        tables["runtime"] = runtime(load("runtime"))
+    for name, table in tables.items():
         start, end = f"<!-- {name}: benchmarks/table.py -->", f"<!-- end of {name} -->"
         before, rest = wanted.split(start)
         _, after = rest.split(end)

@@ -4,6 +4,8 @@ from ._artifact import Artifact as Artifact
 from ._examples import Examples as Examples
 from ._graph import Graph as Graph
 from ._graph import Node as Node
+from ._precision import RealDtype as RealDtype
+from ._precision import check_real_dtype as check_real_dtype
 from ._preprocessing import ImageError as ImageError
 from ._preprocessing import Preprocessing as Preprocessing
 from ._session import Example as Example

@@ -6,12 +6,15 @@ import os
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
 from .. import files
 from ._examples import Examples
 from ._graph import Graph
+from ._precision import RealDtype, check_real_dtype
 from ._preprocessing import Preprocessing
 
-_KIND, _VERSION = "grove", 2
+_KIND, _OLDEST, _VERSION = "grove", 2, 3
 
 
 @dataclass(slots=True)
@@ -53,6 +56,41 @@ class Artifact:
             f"labels={len(self.labels or [])}, examples={len(self.examples or [])}"
         )
 
+    def with_real_dtype(self, dtype: RealDtype) -> Artifact:
+        """The same model with its real numbers stored in float16 or float32.
+
+        Weights, scales, biases, slopes and maps become ``dtype``; packed weights stay as they are,
+        and so do the thresholds of signs, which compare with exact integers. A tensor with a number
+        above 65,504, or one so small (below 2**-14) that float16 would cut its bits, stays in
+        float32; of a convolution's filter the largest weight counts. Whatever is stored, the
+        executor computes in float32. Rounding moves a real number by up to 2**-11 of itself, so
+        logits move in the third digit and pre-activations that are as near to their thresholds
+        change their signs. What was rounded stays so when a model becomes float32 again.
+
+        The choice is that of each tensor's dtype: a file that is loaded, taught and saved keeps it.
+        Examples are copied as they are.
+
+        Raises:
+            ValueError: ``dtype`` is another name.
+
+        >>> import numpy as np
+        >>> from bitgrove.runtime import Node
+        >>> tensors = {"scale": np.float32([0.1, 2]), "bias": np.float32([0.5, 1e-8])}
+        >>> model = Artifact(Graph((2, 8, 8), (Node("affine", "a", (0,), {}, tensors),), 1, 1))
+        >>> halved = model.with_real_dtype("float16").graph.nodes[0].tensors
+        >>> halved["scale"].dtype, halved["bias"].dtype
+        (dtype('float16'), dtype('float32'))
+        """
+        check_real_dtype(dtype)
+        return self.with_graph(self.graph.with_real_dtype(dtype))
+
+    def with_graph(self, graph: Graph) -> Artifact:
+        """The same labels, preprocessing and examples, copied, around another network."""
+        examples = self.examples
+        if examples:
+            examples = Examples.from_dict(examples.to_dict(), examples.arrays())
+        return Artifact(graph, self.labels and list(self.labels), self.preprocessing, examples)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file atomically: a reader sees the old content or the new one."""
         metadata: dict[str, Any] = {"network": self.graph.to_dict(), "labels": self.labels}
@@ -62,7 +100,16 @@ class Artifact:
         if self.examples:
             metadata["examples"] = self.examples.to_dict()
             arrays |= self.examples.arrays()
-        files.write(path, arrays, metadata, kind=_KIND, version=_VERSION)
+        files.write(path, arrays, metadata, kind=_KIND, version=self._version(metadata))
+
+    def _version(self, metadata: dict[str, Any]) -> int:
+        """The oldest version of the format that has all that the file holds."""
+        is_new = any("shared" in node for node in metadata["network"]["nodes"]) or any(
+            array.dtype in (np.float16, np.int8)
+            for node in self.graph.nodes
+            for array in node.tensors.values()
+        )
+        return _VERSION if is_new else _OLDEST
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -74,10 +121,10 @@ class Artifact:
         """
         arrays, metadata = files.read(path, kind=_KIND, version=_VERSION)
         version = files.peek(path)[1]
-        if version < _VERSION:
+        if version < _OLDEST:
             raise files.FileFormatError(
                 f"{path}: written in version {version} of the format, before its release; this "
-                f"program reads version {_VERSION}: pack the model anew"
+                f"program reads versions {_OLDEST} and {_VERSION}: pack the model anew"
             )
         try:
             labels = metadata.get("labels")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from ._precision import RealDtype, as_real_dtype
+from ._sharing import find_shared, tensors_of
 
 _NODE_LIMIT = 10_000
 _INPUT_LIMIT = 1024
+_BYTE_FILTER_LIMIT = 1 << 16
+"""Weights of a filter in 8 bits, so that 127 * 255 times as many fit 32 bits."""
 
 Check = Callable[[Any, int], bool]
 """Whether an attribute's value makes sense in a network of so many axes."""
@@ -39,24 +43,36 @@ def _are_steps(value: Any, axes: int) -> bool:
     )
 
 
+def _is_step(value: Any, axes: int) -> bool:
+    return _is_number(value) and value >= 1e-30
+
+
+def _is_byte(value: Any, axes: int) -> bool:
+    return type(value) is int and 0 <= value <= 255
+
+
 def _is_bool(value: Any, axes: int) -> bool:
     return isinstance(value, bool)
 
 
 _WINDOW: dict[str, Check] = {"stride": _are_counts, "padding": _are_counts}
 _POOL: dict[str, Check] = {**_WINDOW, "kernel": _are_counts, "ceil": _is_bool}
-_CONVOLUTION: dict[str, Check] = {
+_ANY_CONVOLUTION: dict[str, Check] = {
     **_WINDOW,
     "dilation": _are_counts,
     "groups": _is_count,
+}
+_CONVOLUTION: dict[str, Check] = {
+    **_ANY_CONVOLUTION,
     "pad_value": lambda value, axes: type(value) is int and -1 <= value <= 1,
 }
+_REAL = ("float32", "float16")
 
 
 class Tensor(NamedTuple):
-    """Dtype and number of dimensions: so many, and, if ``sides``, one more for each axis."""
+    """Dtypes and number of dimensions: so many, and, if ``sides``, one more for each axis."""
 
-    dtype: str = "float32"
+    dtypes: tuple[str, ...] = _REAL
     ndim: int = 1
     sides: bool = False
 
@@ -77,28 +93,35 @@ class OpSpec:
 
 _VECTOR = Tensor()
 _BINARY_CONVOLUTION = OpSpec(
-    tensors={"weight": Tensor("uint8", 2, sides=True), "scale": _VECTOR, "bias": _VECTOR},
+    tensors={"weight": Tensor(("uint8",), 2, sides=True), "scale": _VECTOR, "bias": _VECTOR},
     optional=frozenset({"scale", "bias"}),
     attributes=_CONVOLUTION,
     windowed=True,
 )
-_THRESHOLDS = {"threshold": _VECTOR, "flip": Tensor("uint8")}
+# Compared with exact integers, so never in less than float32.
+_THRESHOLDS = {"threshold": Tensor(("float32",)), "flip": Tensor(("uint8",))}
 
 OPS: dict[str, OpSpec] = {
     "conv": OpSpec(
-        tensors={"weight": Tensor("float32", 2, sides=True), "bias": _VECTOR},
+        tensors={"weight": Tensor(_REAL, 2, sides=True), "bias": _VECTOR},
         optional=frozenset({"bias"}),
         attributes=_CONVOLUTION,
         windowed=True,
     ),
     "binary_weight_conv": _BINARY_CONVOLUTION,
     "binary_conv": _BINARY_CONVOLUTION,
+    "byte_conv": OpSpec(
+        tensors={"weight": Tensor(("int8",), 2, sides=True), "scale": _VECTOR, "bias": _VECTOR},
+        optional=frozenset({"bias"}),
+        attributes={**_ANY_CONVOLUTION, "step": _is_step, "zero": _is_byte},
+        windowed=True,
+    ),
     "sign": OpSpec(
         tensors=_THRESHOLDS, optional=frozenset(_THRESHOLDS), attributes={"groups": _is_count}
     ),
     "binarise": OpSpec(tensors=_THRESHOLDS, optional=frozenset(_THRESHOLDS)),
     "affine": OpSpec(tensors={"scale": _VECTOR, "bias": _VECTOR}),
-    "scale_map": OpSpec(tensors={"map": Tensor("float32", 1, sides=True)}),
+    "scale_map": OpSpec(tensors={"map": Tensor(_REAL, 1, sides=True)}),
     "input_scale": OpSpec(
         attributes={**_WINDOW, "kernel": _are_counts, "dilation": _are_counts, "groups": _is_count}
     ),
@@ -126,6 +149,9 @@ OPS: dict[str, OpSpec] = {
     "flatten": OpSpec(),
 }
 """By the name of the executor's method."""
+
+_NEUTRAL = {"scale": 1.0, "bias": 0.0, "before": 0.0, "after": 0.0, "threshold": 0.0}
+"""What an absent tensor stands for."""
 
 
 def _methods(axes: int) -> dict[str, str]:
@@ -166,21 +192,59 @@ class Node:
                 self._refuse(f"attribute '{key}' cannot be {self.attributes[key]!r}")
         self._check_tensors(spec, axes)
 
+    def widened(self) -> dict[str, npt.NDArray]:
+        """The tensors as they are computed with: those in float16 as float32."""
+        return {
+            role: array.astype(np.float32) if array.dtype == np.float16 else array
+            for role, array in self.tensors.items()
+        }
+
+    def with_real_dtype(self, dtype: RealDtype, axes: int) -> Node:
+        """The node with its real tensors as ``dtype``, but for those that would lose by it."""
+        spec = OPS[_methods(axes)[self.op]]
+        tensors = {
+            role: as_real_dtype(array, dtype, by_filter=role == "weight")
+            if spec.tensors[role].dtypes == _REAL
+            else array
+            for role, array in self.tensors.items()
+        }
+        return replace(self, tensors=tensors)
+
+    def without_neutral(self, axes: int) -> Node:
+        """The node without the tensors that change nothing: scales of 1, biases of 0."""
+        spec = OPS[_methods(axes)[self.op]]
+        kept = {
+            role: array
+            for role, array in self.tensors.items()
+            if role not in spec.optional or role not in _NEUTRAL or (array != _NEUTRAL[role]).any()
+        }
+        return replace(self, tensors=kept)
+
     def _check_tensors(self, spec: OpSpec, axes: int) -> None:
         missing = spec.tensors.keys() - spec.optional - self.tensors.keys()
         unknown = self.tensors.keys() - spec.tensors.keys()
         if missing or unknown:
             self._refuse(f"lacks the tensors {sorted(missing)}, has unknown {sorted(unknown)}")
         for role, array in self.tensors.items():
-            dtype, ndim, sides = spec.tensors[role]
+            dtypes, ndim, sides = spec.tensors[role]
             ndim += axes if sides else 0
-            if array.dtype != dtype or array.ndim != ndim or 0 in array.shape:
+            if array.dtype not in dtypes or array.ndim != ndim or 0 in array.shape:
                 self._refuse(
-                    f"tensor '{role}' must be {dtype} with {ndim} dimensions, "
+                    f"tensor '{role}' must be {' or '.join(dtypes)} with {ndim} dimensions, "
                     f"got {array.dtype} of shape {array.shape}"
                 )
-            if array.dtype == np.float32 and not np.isfinite(array).all():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
                 self._refuse(f"tensor '{role}' holds NaN or infinite numbers")
+            if array.dtype == np.int8:
+                self._check_bytes(role, array)
+
+    def _check_bytes(self, role: str, array: npt.NDArray[np.int8]) -> None:
+        if array[0].size > _BYTE_FILTER_LIMIT:
+            self._refuse(
+                f"a filter of '{role}' may have {_BYTE_FILTER_LIMIT} weights, has {array[0].size}"
+            )
+        if (array == -128).any():
+            self._refuse(f"tensor '{role}' must be -127 to 127, holds -128")
 
     def _refuse(self, reason: str) -> NoReturn:
         raise ValueError(f"node '{self.name}' ({self.op}): {reason}")
@@ -248,31 +312,30 @@ class Graph:
         network.finish(outputs)
         return network
 
+    def with_real_dtype(self, dtype: RealDtype) -> Graph:
+        """The network with its real tensors as ``dtype``, but for those that would lose by it."""
+        nodes = tuple(node.with_real_dtype(dtype, self.axes) for node in self.nodes)
+        return replace(self, nodes=nodes)
+
     def to_dict(self) -> dict[str, Any]:
         """All but the tensors, as JSON values."""
+        shared = find_shared(self._tensors())
         return {
             "input": list(self.input),
-            "nodes": [
-                {
-                    "op": node.op,
-                    "name": node.name,
-                    "inputs": list(node.inputs),
-                    "attributes": node.attributes,
-                    "tensors": sorted(node.tensors),
-                }
-                for node in self.nodes
-            ],
+            "nodes": [_node_to_dict(node, shared) for node in self.nodes],
             "logits": self.logits,
             "embedding": self.embedding,
         }
 
     def arrays(self) -> dict[str, npt.NDArray]:
-        """Every tensor under its name in the file."""
-        return {
-            f"{node.name}.{role}": array
-            for node in self.nodes
-            for role, array in node.tensors.items()
-        }
+        """Every tensor under its name in the file; those that are the same once."""
+        shared = find_shared(self._tensors())
+        return {name: array for name, array in self._tensors() if name not in shared}
+
+    def _tensors(self) -> Iterator[tuple[str, npt.NDArray]]:
+        for node in self.nodes:
+            for role, array in node.tensors.items():
+                yield f"{node.name}.{role}", array
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray]) -> Self:
@@ -288,20 +351,36 @@ class Graph:
                     name=str(node["name"]),
                     inputs=tuple(node["inputs"]),
                     attributes=dict(node["attributes"]),
-                    tensors={role: arrays[f"{node['name']}.{role}"] for role in node["tensors"]},
+                    tensors=tensors,
                 )
-                for node in values["nodes"]
+                for node, tensors in zip(
+                    values["nodes"], tensors_of(values["nodes"], arrays), strict=True
+                )
             )
             return cls(tuple(values["input"]), nodes, values["logits"], values["embedding"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"the network is incomplete: {error!r}") from None
 
 
+def _node_to_dict(node: Node, shared: Mapping[str, str]) -> dict[str, Any]:
+    names = {role: f"{node.name}.{role}" for role in sorted(node.tensors)}
+    values = {
+        "op": node.op,
+        "name": node.name,
+        "inputs": list(node.inputs),
+        "attributes": node.attributes,
+        "tensors": [role for role, name in names.items() if name not in shared],
+    }
+    borrowed = {role: shared[name] for role, name in names.items() if name in shared}
+    return values | ({"shared": borrowed} if borrowed else {})
+
+
 def _append(network: _core.Network, method: str, node: Node) -> int:
     """Every operator but one is the executor's method of the same name."""
     if method == "concat":
         return network.concat(node.inputs)
-    tensors = {role: node.tensors.get(role) for role in OPS[method].tensors}
+    numbers = node.widened()
+    tensors = {role: numbers.get(role) for role in OPS[method].tensors}
     if method == "binary_weight_conv":
         channels = network.shape(node.inputs[0])[0] // max(node.attributes["groups"], 1)
         weight = signs_from_bits(node.tensors["weight"], channels)

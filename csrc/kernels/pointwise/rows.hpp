@@ -1,0 +1,219 @@
+// What is done to each number by itself, over vectors of any width. Included inside a target
+// region, after the region's `Vector`.
+//
+// A step is an object made once per call. `at(c, lanes)` gives what it needs for a vector of
+// channels, which serves four pixels; `apply(those, x, p, c, lanes)` is the step itself. Multiply
+// and add are separate calls, so that nothing is fused and all levels agree.
+//
+// No include guard on purpose: the including file has it to itself.
+#include <cstddef>
+
+#include "bitgrove/pointwise.hpp"
+
+namespace bitgrove::pointwise {
+namespace {
+
+using Lanes = Vector::Lanes;
+
+// All lanes, where a tail has a mask.
+struct All {};
+
+inline Lanes load(const float* p, All) {
+    return Vector::load(p);
+}
+inline Lanes load(const float* p, Vector::Mask mask) {
+    return Vector::load(p, mask);
+}
+inline void store(float* p, Lanes x, All) {
+    Vector::store(p, x);
+}
+inline void store(float* p, Lanes x, Vector::Mask mask) {
+    Vector::store(p, x, mask);
+}
+
+struct None {};
+
+// A step that needs nothing of the channel.
+struct Plain {
+    None at(std::size_t, auto) const { return {}; }
+};
+
+struct Pair {
+    Lanes first, second;
+};
+
+struct Affine {
+    const float *scale, *bias;
+    Pair at(std::size_t c, auto lanes) const {
+        return {scale ? load(scale + c, lanes) : Vector::set(1.0f),
+                bias ? load(bias + c, lanes) : Vector::zero()};
+    }
+    Lanes apply(Pair of, Lanes x, std::size_t, std::size_t, auto) const {
+        return Vector::add(Vector::mul(x, of.first), of.second);
+    }
+};
+
+struct AffineAdd : Affine {
+    const float* other;
+    std::size_t stride;
+    Lanes apply(Pair of, Lanes x, std::size_t p, std::size_t c, auto lanes) const {
+        return Vector::add(Affine::apply(of, x, p, c, lanes), load(other + p * stride + c, lanes));
+    }
+};
+
+struct Add : Plain {
+    const float* other;
+    std::size_t stride;
+    Lanes apply(None, Lanes x, std::size_t p, std::size_t c, auto lanes) const {
+        return Vector::add(x, load(other + p * stride + c, lanes));
+    }
+};
+
+struct Multiply : Plain {
+    const float* other;
+    std::size_t stride;
+    Lanes apply(None, Lanes x, std::size_t p, std::size_t c, auto lanes) const {
+        return Vector::mul(x, load(other + p * stride + c, lanes));
+    }
+};
+
+struct ScalePixels : Plain {
+    const float* factor;
+    std::size_t stride;
+    Lanes apply(None, Lanes x, std::size_t p, std::size_t, auto) const {
+        return Vector::mul(x, Vector::set(factor[p * stride]));
+    }
+};
+
+struct Relu : Plain {
+    Lanes apply(None, Lanes x, std::size_t, std::size_t, auto) const {
+        return Vector::less(x, Vector::zero(), Vector::zero(), x);
+    }
+};
+
+// A slope of 0 has a step of its own: infinity times 0 is no number.
+struct Clamp : Plain {
+    float low, high;
+    Lanes apply(None, Lanes x, std::size_t, std::size_t, auto) const {
+        const Lanes bottom = Vector::set(low), top = Vector::set(high);
+        return Vector::less(x, bottom, bottom, Vector::less(top, x, top, x));
+    }
+};
+
+struct Clip : Plain {
+    float low, high, slope;
+    static Lanes beyond(Lanes x, Lanes border, Lanes slope) {
+        return Vector::add(border, Vector::mul(Vector::sub(x, border), slope));
+    }
+    Lanes apply(None, Lanes x, std::size_t, std::size_t, auto) const {
+        const Lanes bottom = Vector::set(low), top = Vector::set(high), by = Vector::set(slope);
+        const Lanes below = beyond(x, bottom, by), above = beyond(x, top, by);
+        return Vector::less(x, bottom, below, Vector::less(top, x, above, x));
+    }
+};
+
+struct Triple {
+    Lanes slope, before, after;
+};
+
+struct Prelu {
+    const float *slope, *before, *after;
+    Triple at(std::size_t c, auto lanes) const {
+        return {load(slope + c, lanes), before ? load(before + c, lanes) : Vector::zero(),
+                after ? load(after + c, lanes) : Vector::zero()};
+    }
+    Lanes apply(Triple of, Lanes x, std::size_t, std::size_t, auto) const {
+        const Lanes y = Vector::add(x, of.before);
+        const Lanes bent = Vector::at_least(y, Vector::zero(), y, Vector::mul(y, of.slope));
+        return Vector::add(bent, of.after);
+    }
+};
+
+struct Signs {
+    const float* threshold;
+    Lanes at(std::size_t c, auto lanes) const {
+        return threshold ? load(threshold + c, lanes) : Vector::zero();
+    }
+    Lanes apply(Lanes of, Lanes x, std::size_t, std::size_t, auto) const {
+        return Vector::at_least(x, of, Vector::set(1.0f), Vector::set(-1.0f));
+    }
+};
+
+// PIXELS pixels from p, one vector of channels from c.
+template <std::size_t PIXELS>
+inline void tile(const Rows& rows, const auto& step, std::size_t p, std::size_t c, auto lanes) {
+    const auto of = step.at(c, lanes);
+    for (std::size_t i = p; i < p + PIXELS; ++i) {
+        float* at = rows.data + i * rows.stride + c;
+        store(at, step.apply(of, load(at, lanes), i, c, lanes), lanes);
+    }
+}
+
+template <std::size_t PIXELS>
+inline void band(const Rows& rows, const auto& step, std::size_t p) {
+    std::size_t c = 0;
+    for (; c + Vector::width <= rows.channels; c += Vector::width) {
+        tile<PIXELS>(rows, step, p, c, All{});
+    }
+    if (c < rows.channels) tile<PIXELS>(rows, step, p, c, Vector::first(rows.channels - c));
+}
+
+inline void run(const Rows& rows, const auto& step) {
+    std::size_t p = 0;
+    for (; p + 4 <= rows.pixels; p += 4) band<4>(rows, step, p);
+    for (; p < rows.pixels; ++p) band<1>(rows, step, p);
+}
+
+void affine(const Rows& rows, const float* scale, const float* bias) {
+    run(rows, Affine{scale, bias});
+}
+
+void affine_add(const Rows& rows, const float* scale, const float* bias, const float* other,
+                std::size_t other_stride) {
+    run(rows, AffineAdd{{scale, bias}, other, other_stride});
+}
+
+void add(const Rows& rows, const float* other, std::size_t other_stride) {
+    run(rows, Add{{}, other, other_stride});
+}
+
+void multiply(const Rows& rows, const float* other, std::size_t other_stride) {
+    run(rows, Multiply{{}, other, other_stride});
+}
+
+void scale_pixels(const Rows& rows, const float* factor, std::size_t factor_stride) {
+    run(rows, ScalePixels{{}, factor, factor_stride});
+}
+
+void relu(const Rows& rows) {
+    run(rows, Relu{});
+}
+
+void clip(const Rows& rows, float low, float high, float slope) {
+    if (slope == 0) {
+        run(rows, Clamp{{}, low, high});
+    } else {
+        run(rows, Clip{{}, low, high, slope});
+    }
+}
+
+void prelu(const Rows& rows, const float* slope, const float* before, const float* after) {
+    run(rows, Prelu{slope, before, after});
+}
+
+void signs(const Rows& rows, const float* threshold) {
+    run(rows, Signs{threshold});
+}
+
+constexpr PointwiseKernels kernels{.affine = affine,
+                                   .affine_add = affine_add,
+                                   .add = add,
+                                   .multiply = multiply,
+                                   .scale_pixels = scale_pixels,
+                                   .relu = relu,
+                                   .clip = clip,
+                                   .prelu = prelu,
+                                   .signs = signs};
+
+}  // namespace
+}  // namespace bitgrove::pointwise
