@@ -1,8 +1,8 @@
 /* Loads and runs the models that come on stdin, for the fuzzer in tests/c_api/fuzz.py.
  *
- * A model is the number of its bytes, uint64, and the bytes. For each, one line is written: "refused"
- * and the reason, or "loaded" and the logits' bits as hexadecimal digits, or "large" if the model
- * is too large to be run in passing. */
+ * A model is the number of its bytes, uint64, and the bytes. For each, one line is written:
+ * "refused" and the reason, or "loaded" and the logits' bits as hexadecimal digits, or "large" if
+ * the model is too large to be run in passing. */
 #include <bitgrove.h>
 #include <inttypes.h>
 #include <stdio.h>

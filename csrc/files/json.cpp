@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include "utf8.hpp"
 
@@ -40,13 +41,12 @@ class Parser {
     }
 
     Value next(std::size_t depth) {
-        if (depth > limits_.depth) refuse("nested too deeply");
         if (++values_ > limits_.values) refuse("too many values");
         switch (peek()) {
             case '{':
-                return Value(object(depth));
             case '[':
-                return Value(array(depth));
+                if (depth == limits_.depth) refuse("nested too deeply");
+                return here() == '{' ? Value(object(depth)) : Value(array(depth));
             case '"':
                 return Value(string());
             case 't':
@@ -94,8 +94,12 @@ class Parser {
             if (convert(spelt, exact)) return Value(exact);
         }
         double nearest;
-        if (!convert(spelt, nearest)) refuse("a number past the range of double");
-        if (integer && spelt != "-0") return Value(BigInteger{nearest});
+        const bool fits = convert(spelt, nearest);
+        if (integer && spelt != "-0") {
+            constexpr double infinity = std::numeric_limits<double>::infinity();
+            return Value(BigInteger{fits ? nearest : negative ? -infinity : infinity});
+        }
+        if (!fits) refuse("a number past the range of double");
         return Value(nearest);
     }
 

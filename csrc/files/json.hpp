@@ -21,7 +21,7 @@ using Array = std::vector<Value>;
 using Member = std::pair<std::string, Value>;
 using Object = std::vector<Member>;  // sorted by name, every name once
 
-// An integer past 64 bits, as the nearest double.
+// An integer past 64 bits, as the nearest double, or infinity past its range.
 struct BigInteger {
     double nearest;
 };

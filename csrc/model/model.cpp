@@ -28,15 +28,35 @@ std::unique_ptr<SidedNetwork> input_of(const json::Value& network) {
     return std::make_unique<SidedNetwork>(numbers[0], Sides(numbers.begin() + 1, numbers.end()));
 }
 
-std::vector<Node> nodes_of(const json::Value& network, const Tensors& tensors, std::size_t axes) {
+const json::Array& values_of(const json::Value& network) {
     const auto* values = member_of(network, "nodes").as<json::Array>();
     require(values && !values->empty() && values->size() <= nodes_limit,
             "a network has a list of 1 to 10000 nodes");
+    return *values;
+}
+
+// Names of the tensors that nodes list as their own; what is no name is refused by the node.
+std::set<std::string, std::less<>> stored_by(const json::Array& nodes) {
+    std::set<std::string, std::less<>> names;
+    for (const json::Value& node : nodes) {
+        const auto* roles = member_of(node, "tensors").as<json::Array>();
+        for (const json::Value& item : roles ? *roles : json::Array()) {
+            const auto* role = item.as<std::string>();
+            if (role) names.insert(text_in(node, "name") + "." + *role);
+        }
+    }
+    return names;
+}
+
+std::vector<Node> nodes_of(const json::Value& network, const files::Container& file,
+                           std::size_t axes) {
+    const json::Array& values = values_of(network);
+    Sources sources{file.tensors, stored_by(values)};
     std::vector<Node> nodes;
     std::set<std::string_view> names;
-    nodes.reserve(values->size());
-    for (const json::Value& value : *values) {
-        nodes.emplace_back(value, tensors, nodes.size(), axes);
+    nodes.reserve(values.size());
+    for (const json::Value& value : values) {
+        nodes.emplace_back(value, sources, nodes.size(), axes);
         require(names.insert(nodes.back().name()).second, "node names must be unique");
     }
     return nodes;
@@ -72,13 +92,13 @@ std::vector<std::string> labels_of(const json::Value& metadata, std::size_t logi
 
 Model::Model(std::span<const std::byte> file) {
     const files::Container content = files::read(file, "grove", newest_version);
-    require(content.version == newest_version,
+    require(content.version >= oldest_version,
             "written in version " + std::to_string(content.version) +
                 " of the format, before its release: pack the model anew");
     const json::Value& network = member_of(content.metadata, "network");
     network_ = input_of(network);
     input_ = network_->outside(0);
-    const std::vector<Node> nodes = nodes_of(network, content.tensors, network_->axes);
+    const std::vector<Node> nodes = nodes_of(network, content, network_->axes);
     const auto last = static_cast<std::int64_t>(nodes.size());
     logits_ = static_cast<std::size_t>(integer_in(network, "logits", 0, last));
     embedding_ = static_cast<std::size_t>(integer_in(network, "embedding", 0, last));

@@ -11,7 +11,7 @@
 
 namespace bitgrove::model {
 
-constexpr int newest_version = 2;
+constexpr int oldest_version = 2, newest_version = 3;  // of the format
 
 class Model {
   public:

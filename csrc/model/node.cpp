@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "bitgrove/half.hpp"
 #include "values.hpp"
 
 namespace bitgrove::model {
@@ -47,14 +48,36 @@ bool is_valid(Attribute kind, const json::Value& value, std::size_t axes) {
     return false;
 }
 
-float float_at(const files::Tensor& tensor, std::size_t i) {
-    float x;
+bool is_dtype(Stored stored, std::string_view dtype) {
+    switch (stored) {
+        case Stored::real:
+            return dtype == "F32" || dtype == "F16";
+        case Stored::exact:
+            return dtype == "F32";
+        case Stored::bits:
+            return dtype == "U8";
+    }
+    return false;
+}
+
+template <typename T>
+T item_at(const files::Tensor& tensor, std::size_t i) {
+    T x;
     std::memcpy(&x, tensor.bytes.data() + i * sizeof x, sizeof x);
     return x;
 }
 
+bool is_half(const files::Tensor& tensor) {
+    return tensor.dtype == "F16";
+}
+
 std::size_t length(const files::Tensor& tensor) {
-    return tensor.bytes.size() / sizeof(float);
+    return tensor.bytes.size() / (is_half(tensor) ? sizeof(std::uint16_t) : sizeof(float));
+}
+
+float float_at(const files::Tensor& tensor, std::size_t i) {
+    return is_half(tensor) ? half_to_float(item_at<std::uint16_t>(tensor, i))
+                           : item_at<float>(tensor, i);
 }
 
 bool is_finite(const files::Tensor& tensor) {
@@ -66,7 +89,7 @@ bool is_finite(const files::Tensor& tensor) {
 
 }  // namespace
 
-Node::Node(const json::Value& value, const Tensors& tensors, std::size_t number, std::size_t axes)
+Node::Node(const json::Value& value, Sources& sources, std::size_t number, std::size_t axes)
     : name_(text_in(value, "name")), op_(text_in(value, "op")) {
     for (const Operator& row : operators()) {
         const std::string suffix = row.windowed ? std::to_string(axes) + "d" : "";
@@ -76,7 +99,8 @@ Node::Node(const json::Value& value, const Tensors& tensors, std::size_t number,
     check_inputs(value, number);
     attributes_ = &member_of(value, "attributes");
     check_attributes(axes);
-    check_tensors(value, tensors, axes);
+    find_tensors(value, sources);
+    check_tensors(axes);
 }
 
 void Node::refuse(const std::string& reason) const {
@@ -113,31 +137,61 @@ void Node::check_attributes(std::size_t axes) const {
     if (all->size() != operator_->attributes.size()) refuse("has an unknown attribute");
 }
 
-void Node::check_tensors(const json::Value& value, const Tensors& tensors, std::size_t axes) {
-    const auto* roles = member_of(value, "tensors").as<json::Array>();
-    if (!roles) refuse("tensors must be a list of roles");
-    for (const json::Value& item : *roles) {
+void Node::find_tensors(const json::Value& value, Sources& sources) {
+    const auto* own = member_of(value, "tensors").as<json::Array>();
+    if (!own) refuse("tensors must be a list of roles");
+    for (const json::Value& item : *own) {
         const auto* role = item.as<std::string>();
-        const auto row = std::find_if(operator_->tensors.begin(), operator_->tensors.end(),
-                                      [&](const Role& r) { return role && r.name == *role; });
-        if (row == operator_->tensors.end()) refuse("has an unknown tensor");
-        const auto found = tensors.find(name_ + "." + *role);
-        if (found == tensors.end()) refuse("the tensor '" + *role + "' is not in the file");
-        const files::Tensor& tensor = found->second;
-        const std::size_t dimensions = row->dimensions + (row->sides ? axes : 0);
-        if (tensor.dtype != (row->real ? "F32" : "U8") || tensor.shape.size() != dimensions ||
-            tensor.bytes.empty()) {
-            refuse("tensor '" + *role + "' must be " + (row->real ? "F32" : "U8") + " with " +
-                   std::to_string(dimensions) + " dimensions, none of them 0");
-        }
-        if (row->real && !is_finite(tensor)) {
-            refuse("tensor '" + *role + "' holds NaN or infinite numbers");
-        }
-        if (!tensors_.emplace(row->name, &tensor).second) refuse("lists a tensor twice");
+        if (!role) refuse("tensors must be a list of roles");
+        take_tensor(*role, name_ + "." + *role, sources);
     }
+    const json::Value* shared = value.find("shared");
+    if (!shared) return;
+    const auto* members = shared->as<json::Object>();
+    if (!members) refuse("shared must be an object");
+    for (const auto& [role, item] : *members) {
+        const auto* name = item.as<std::string>();
+        if (!name || !sources.stored.contains(*name)) {
+            refuse("shares as '" + role + "' what no node stores");
+        }
+        take_tensor(role, *name, sources);
+        const std::size_t bytes = sources.tensors.find(*name)->second.bytes.size();
+        if (bytes > sources.room) refuse("too many bytes of tensors are shared");
+        sources.room -= bytes;
+    }
+}
+
+void Node::take_tensor(std::string_view role, std::string_view name, const Sources& sources) {
+    const auto row = std::find_if(operator_->tensors.begin(), operator_->tensors.end(),
+                                  [&](const Role& r) { return r.name == role; });
+    if (row == operator_->tensors.end()) refuse("unknown tensor '" + std::string(role) + "'");
+    const auto found = sources.tensors.find(name);
+    if (found == sources.tensors.end()) {
+        refuse("the tensor '" + std::string(role) + "' is not in the file");
+    }
+    if (!tensors_.emplace(row->name, &found->second).second) {
+        refuse("has the tensor '" + std::string(role) + "' twice");
+    }
+}
+
+void Node::check_tensors(std::size_t axes) const {
     for (const Role& role : operator_->tensors) {
-        if (!role.optional && !tensor(role.name)) {
-            refuse("lacks the tensor '" + std::string(role.name) + "'");
+        const std::string named = "tensor '" + std::string(role.name) + "'";
+        const files::Tensor* found = tensor(role.name);
+        if (!found) {
+            if (!role.optional) refuse("lacks the " + named);
+            continue;
+        }
+        const std::size_t dimensions = role.dimensions + (role.sides ? axes : 0);
+        if (!is_dtype(role.stored, found->dtype)) {
+            refuse(named + " cannot be of " + found->dtype);
+        }
+        if (found->shape.size() != dimensions || found->bytes.empty()) {
+            refuse(named + " must have " + std::to_string(dimensions) +
+                   " dimensions, none of them 0");
+        }
+        if (role.stored != Stored::bits && !is_finite(*found)) {
+            refuse(named + " holds NaN or infinite numbers");
         }
     }
 }
@@ -190,7 +244,7 @@ const std::string& Node::text(std::string_view name) const {
 std::vector<float> Node::floats(std::string_view role) const {
     const files::Tensor* from = tensor(role);
     std::vector<float> all(from ? length(*from) : 0);
-    if (from) std::memcpy(all.data(), from->bytes.data(), from->bytes.size());
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = float_at(*from, i);
     return all;
 }
 

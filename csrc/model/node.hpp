@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,14 +18,26 @@ using runtime::Network;
 using runtime::SidedNetwork;
 using runtime::Sides;
 
-using Tensors = std::map<std::string, files::Tensor, std::less<>>;
+// Where the nodes of a file find their tensors.
+struct Sources {
+    const std::map<std::string, files::Tensor, std::less<>>& tensors;
+    std::set<std::string, std::less<>> stored;  // names of those that nodes store, not share
+    // Bytes that may still be shared, each tensor counted as often as it is named: a small file may
+    // not become a large network by naming one tensor ten thousand times.
+    std::size_t room = std::size_t{64} << 20;
+};
 
 enum class Attribute { count, counts, number, steps, flag, pad_value, upsampling };
 
-// Real tensors are F32, others U8.
+enum class Stored {
+    real,   // F32, or F16, which is widened
+    exact,  // F32: thresholds, which compare with exact integers
+    bits,   // U8, np.packbits order
+};
+
 struct Role {
     std::string_view name;
-    bool real = true;
+    Stored stored = Stored::real;
     std::size_t dimensions = 1;
     bool sides = false;  // and one more dimension for each axis
     bool optional = false;
@@ -48,8 +61,8 @@ const std::vector<Operator>& operators();
 class Node {
   public:
     // Throws std::invalid_argument unless this is a well-formed node, the `number`-th of a network
-    // of `axes` sides. `value` and `tensors` must outlive the node.
-    Node(const json::Value& value, const Tensors& tensors, std::size_t number, std::size_t axes);
+    // of `axes` sides. `value` and the tensors must outlive the node.
+    Node(const json::Value& value, Sources& sources, std::size_t number, std::size_t axes);
 
     const std::string& name() const { return name_; }
     const std::string& op() const { return op_; }
@@ -67,7 +80,7 @@ class Node {
     int pad_value() const;
     const std::string& text(std::string_view name) const;
 
-    // Tensors by role; empty where an optional one is absent.
+    // Tensors by role; empty where an optional one is absent. Real ones in any dtype come as float.
     std::vector<float> floats(std::string_view role) const;
     Bytes bytes(std::string_view role) const;
     Sides shape(std::string_view role) const;
@@ -76,14 +89,16 @@ class Node {
     [[noreturn]] void refuse(const std::string& reason) const;
     void check_inputs(const json::Value& value, std::size_t number);
     void check_attributes(std::size_t axes) const;
-    void check_tensors(const json::Value& value, const Tensors& tensors, std::size_t axes);
+    void find_tensors(const json::Value& value, Sources& sources);
+    void take_tensor(std::string_view role, std::string_view name, const Sources& sources);
+    void check_tensors(std::size_t axes) const;
     const files::Tensor* tensor(std::string_view role) const;
 
     std::string name_, op_;
     const Operator* operator_ = nullptr;
     Sides inputs_;
     const json::Value* attributes_ = nullptr;
-    std::map<std::string_view, const files::Tensor*> tensors_;  // by role
+    std::map<std::string_view, const files::Tensor*> tensors_;  // by the name of its Role
 };
 
 }  // namespace bitgrove::model

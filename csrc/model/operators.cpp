@@ -20,13 +20,14 @@ const Attributes convolution = window + Attributes{{"dilation", Attribute::count
                                                    {"pad_value", Attribute::pad_value}};
 
 constexpr Role real_weight{.name = "weight", .dimensions = 2, .sides = true};
-constexpr Role packed_weight{.name = "weight", .real = false, .dimensions = 2, .sides = true};
+constexpr Role packed_weight{
+    .name = "weight", .stored = Stored::bits, .dimensions = 2, .sides = true};
 
 constexpr Role required(std::string_view name) {
     return {.name = name};
 }
-constexpr Role optional(std::string_view name, bool real = true) {
-    return {.name = name, .real = real, .optional = true};
+constexpr Role optional(std::string_view name, Stored stored = Stored::real) {
+    return {.name = name, .stored = stored, .optional = true};
 }
 
 using Net = SidedNetwork;
@@ -189,7 +190,8 @@ std::size_t pad(Net& net, const Node& node) {
 const std::vector<Operator>& operators() {
     static const std::vector<Role> binary_tensors{packed_weight, optional("scale"),
                                                   optional("bias")};
-    static const std::vector<Role> thresholds{optional("threshold"), optional("flip", false)};
+    static const std::vector<Role> thresholds{optional("threshold", Stored::exact),
+                                              optional("flip", Stored::bits)};
     static const std::vector<Operator> rows{
         {.name = "conv",
          .append = conv,

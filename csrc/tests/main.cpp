@@ -6,8 +6,10 @@
 
 #include "check.hpp"
 
+std::span<const Test> container_tests();
 std::span<const Test> distance_tests();
 std::span<const Test> graph_tests();
+std::span<const Test> json_tests();
 std::span<const Test> pointwise_tests();
 std::span<const Test> real_dots_tests();
 std::span<const Test> runtime_tests();
@@ -15,8 +17,9 @@ std::span<const Test> sign_tests();
 std::span<const Test> taps_tests();
 
 int main() {
-    for (const auto tests : {distance_tests(), graph_tests(), pointwise_tests(), real_dots_tests(),
-                             runtime_tests(), sign_tests(), taps_tests()}) {
+    for (const auto tests :
+         {container_tests(), distance_tests(), graph_tests(), json_tests(), pointwise_tests(),
+          real_dots_tests(), runtime_tests(), sign_tests(), taps_tests()}) {
         for (const Test& test : tests) {
             std::printf("%s\n", test.name);
             std::fflush(stdout);

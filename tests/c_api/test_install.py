@@ -63,9 +63,8 @@ def test_pkg_config_finds_the_package(installed, library, monkeypatch):
 
 def test_the_static_library_is_whole(installed, model_path, tmp_path):
     call(
-        *("c++", "-O1", "-x", "c", EXAMPLE / "classify.c", "-x", "none"),
-        *(installed / "lib" / "libbitgrove.a", f"-I{installed / 'include'}", "-pthread", "-lm"),
-        *("-o", tmp_path / "classify"),
+        *("cc", "-O1", EXAMPLE / "classify.c", installed / "lib" / "libbitgrove.a"),
+        *(f"-I{installed / 'include'}", "-lstdc++", "-lm", "-pthread", "-o", tmp_path / "classify"),
     )
     assert "class-" in call(tmp_path / "classify", model_path)
 
