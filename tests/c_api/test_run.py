@@ -50,7 +50,7 @@ class Rest(nn.Module):
     def __init__(self):
         super().__init__()
         self.grouped = BinaryConv2d(6, 12, 3, padding=1, groups=2, pad_value=0, scale="learned")
-        self.half = BinaryConv2d(12, 10, 3, input_estimator=None, groups=2, scale="channel")
+        self.weights = BinaryConv2d(12, 10, 3, input_estimator=None, groups=2, scale="channel")
         self.scaled = BinaryConv2d(
             10, 4, 3, padding=1, input_scale=True, scale="spatial", output_size=(7, 5)
         )
@@ -60,10 +60,10 @@ class Rest(nn.Module):
         self.pool = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
 
     def forward(self, x):
-        x = self.scaled(torch.nn.functional.leaky_relu(self.half(self.grouped(x)), 0.1))
+        x = self.scaled(torch.nn.functional.leaky_relu(self.weights(self.grouped(x)), 0.1))
         x = torch.cat([self.near(self.up(x)), self.near(x)], 1)
         x = self.pool(self.pad(x)) * torch.sigmoid(x.mean((2, 3), keepdim=True))
-        return x.flatten(1)
+        return torch.nn.functional.hardtanh(x, -0.5, 0.75).flatten(1)
 
 
 def test_other_operators_give_the_same_bits(library, tmp_path):
