@@ -101,7 +101,11 @@ def _result(times: Times) -> dict[str, Any]:
 
 
 def _ours(files: dict[str, Path], x: npt.NDArray[np.float32], threads: int) -> dict[str, Runs]:
-    return {f"bitgrove {variant}": _runs(files[variant], x, threads) for variant in ours.TIMED}
+    return {
+        f"bitgrove {variant}": _runs(file, x, threads)
+        for variant, file in files.items()
+        if variant != "float16"
+    }
 
 
 def _runs(file: Path, x: npt.NDArray[np.float32], threads: int) -> Runs:

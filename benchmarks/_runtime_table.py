@@ -8,6 +8,7 @@ OURS = "bitgrove float32"
 NETWORKS = {
     "bitgrove float32": "Bi-Real-18, bitgrove",
     "bitgrove int8 stem": "the same, its first layer in 8 bits",
+    "bitgrove int8": "the same, all its real layers in 8 bits",
     "larq-compute-engine": "Bi-Real-18, larq-compute-engine",
     "onnxruntime int8": "ResNet-18, onnxruntime int8",
     "onnxruntime float32": "ResNet-18, onnxruntime float32",

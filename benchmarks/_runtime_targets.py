@@ -36,8 +36,8 @@ class Target:
         return f"{value:.3g}{self.unit}" if self.unit == "×" else f"{value:.3g} {self.unit}"
 
 
-def _bireal(peer: str, section: str = "birealnet18") -> Callable[[Record], float]:
-    return lambda r: r[section]["1"]["ratio"]["bitgrove float32"][peer][1]
+def _bireal(peer: str, variant: str = "float32") -> Callable[[Record], float]:
+    return lambda r: r["birealnet18"]["1"]["ratio"][f"bitgrove {variant}"][peer][1]
 
 
 def _binarynet(batch: str) -> Callable[[Record], float]:
@@ -57,13 +57,15 @@ def _bytes(name: str, variant: str) -> Callable[[Record], float]:
     return lambda r: r["files"][name][variant] / 1e6
 
 
-ORT = "onnxruntime float32"
+ORT, INT8 = "onnxruntime float32", "onnxruntime int8"
 TARGETS = (
     Target("binary GEMM, fraction of the popcount peak", _kernel("gemm"), 0.8, 0.95, "%"),
     Target("binary 3x3 convolution, the same", _kernel("conv"), 0.8, 0.95, "%"),
     Target("with packing and epilogue, against torch float32", _block, 18, 22),
     Target("Bi-Real-18 against onnxruntime float32 ResNet-18", _bireal(ORT), 7, 10),
-    Target("Bi-Real-18 against onnxruntime int8", _bireal("onnxruntime int8"), 2.1, 3),
+    Target("Bi-Real-18 against onnxruntime int8", _bireal(INT8), 2.1, 3),
+    Target("with its stem in int8, the same", _bireal(INT8, "int8 stem"), 2.1, 3),
+    Target("with all its real layers in int8, the same", _bireal(INT8, "int8"), 2.1, 3),
     Target("BinaryNet against onnxruntime float32, batch 1", _binarynet("1"), 15, 25),
     Target("BinaryNet against onnxruntime float32, batch 64", _binarynet("64"), 15, 25),
     Target("Bi-Real-18 against larq-compute-engine", _bireal("larq-compute-engine"), 4.5, 6.5),

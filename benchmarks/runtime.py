@@ -63,9 +63,11 @@ def main() -> None:
         work = arguments.work or Path(scratch)
         work.mkdir(parents=True, exist_ok=True)
         for section in arguments.only:
-            started = time.perf_counter()
+            started, load = time.perf_counter(), os.getloadavg()[0]
             record[section] = SECTION[section](arguments, work)
-            print(f"{section}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+            seconds = round(time.perf_counter() - started)
+            record.setdefault("sections", {})[section] = {"load_before": load, "seconds": seconds}
+            print(f"{section}: {seconds} s", file=sys.stderr)
     record["rounds"] = arguments.rounds
     record["environment"] = environment("onnx", "onnxruntime")
     if arguments.out:

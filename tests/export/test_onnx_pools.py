@@ -45,6 +45,13 @@ def test_cells_that_overlap_are_averaged(size, tmp_path):
     assert_near(*compared(artifact, x, tmp_path), 1e-6)
 
 
+def test_one_pixel_is_the_mean_of_all_cells(tmp_path):
+    artifact = graph_of((2, 1, 3), ("adaptive_avg_pool", None, {"size": [4, 3]}, {}))
+    x = images(2, 2, 1, 3)
+    got, expected = compared(artifact, x, tmp_path)
+    np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize("mode", ["nearest", "linear"])
 @pytest.mark.parametrize("step", [[0.5, 0.5], [0.3, 0.7], [1.0, 1.7], [1 / 3, 0.1]])
 def test_upsampling_keeps_its_own_step(mode, step, tmp_path):

@@ -5,15 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from bitgrove.nn import BinaryConv2d, BinaryLinear
+
 from . import test_pack_functions as function_cases
 from .conftest import images, randomise
-from .onnx_files import (
-    DIALECTS,
-    assert_near,
-    compared,
-    graph_of,
-    pack,
-)
+from .onnx_files import CONV, DIALECTS, assert_near, compared, graph_of, pack, vector
 
 
 @pytest.mark.parametrize("name", function_cases.CHAINS)
@@ -49,6 +45,41 @@ def test_a_sign_turns_between_two_neighbouring_floats(op, dialect, tmp_path):
     np.testing.assert_array_equal(expected, by_hand)
     np.testing.assert_array_equal(got, by_hand)
     assert not above.all()
+
+
+def scaled(kind):
+    conv = BinaryConv2d(16, 32, 3, padding=1, pad_value=0, scale="channel")
+    if kind == "conv":
+        return nn.Sequential(conv, BinaryConv2d(32, 8, 3))
+    head = [nn.Flatten(), BinaryLinear(16 * 36, 64, scale="channel"), BinaryLinear(64, 5)]
+    return nn.Sequential(*head)
+
+
+@pytest.mark.parametrize("kind", ["conv", "linear"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_sum_of_zero_stays_zero_when_it_is_scaled(kind, dialect, tmp_path):
+    """A runtime that multiplied the scale into the weights would make of it a small number."""
+    torch.manual_seed(0)
+    x = images(2, 16, 6, 6)
+    got, expected = compared(pack(scaled(kind), x), x, tmp_path, dialect)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        ("scale_map", None, {}, {"map": np.abs(vector(32, 1)).reshape(1, 1, 32)}),
+        ("affine", None, {}, {"scale": np.abs(vector(32, 1)), "bias": np.zeros(32, np.float32)}),
+    ],
+    ids=["scale_map", "affine"],
+)
+def test_a_sum_of_zero_stays_zero_whatever_scales_it(op, tmp_path):
+    bits = np.random.default_rng(0).integers(0, 256, (32, 3, 3, 2), dtype=np.uint8)
+    binary = ("binary_conv2d", None, CONV | {"padding": [1, 1]}, {"weight": bits})
+    sign = ("sign", None, {"groups": 1}, {})
+    artifact = graph_of((16, 6, 6), sign, binary, op, sign)
+    got, expected = compared(artifact, images(2, 16, 6, 6), tmp_path)
+    np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

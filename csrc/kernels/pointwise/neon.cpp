@@ -1,11 +1,5 @@
 #include "../vectors/neon.hpp"
 
-#include <arm_neon.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
 #include "bitgrove/pointwise.hpp"
 #include "rows.hpp"
 

@@ -19,7 +19,7 @@ namespace {
 
 struct Tile {
     using V = Vector;
-    static constexpr std::size_t cols = 2, accumulators = 12;
+    static constexpr std::size_t cols = 2, streams = 4, accumulators = 12;
 };
 
 }  // namespace

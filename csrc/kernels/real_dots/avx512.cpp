@@ -19,7 +19,7 @@ namespace {
 
 struct Tile {
     using V = Vector;
-    static constexpr std::size_t cols = 4, accumulators = 24;
+    static constexpr std::size_t cols = 4, streams = 2, accumulators = 24;
 };
 
 }  // namespace

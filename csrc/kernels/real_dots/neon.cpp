@@ -1,13 +1,5 @@
 #include "../vectors/neon.hpp"
 
-#include <arm_neon.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <utility>
-
 #include "bitgrove/real_dots.hpp"
 #include "rows.hpp"
 
@@ -16,7 +8,7 @@ namespace {
 
 struct Tile {
     using V = Vector;
-    static constexpr std::size_t cols = 4, accumulators = 24;
+    static constexpr std::size_t cols = 4, streams = 4, accumulators = 24;
 };
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 
 struct Tile {
     using V = Vector;
-    static constexpr std::size_t cols = 8, accumulators = 8;
+    static constexpr std::size_t cols = 8, streams = 1, accumulators = 8;
 };
 
 }  // namespace

@@ -1,11 +1,5 @@
 #include "../vectors/neon.hpp"
 
-#include <arm_neon.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
 #include "bitgrove/taps.hpp"
 #include "rows.hpp"
 

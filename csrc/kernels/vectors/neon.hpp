@@ -1,7 +1,10 @@
-// Vectors of a 64-bit ARM, included after <arm_neon.h>. See avx2.hpp for the contract.
+// Vectors of a 64-bit ARM, which needs no target region. See avx2.hpp for the contract.
 //
 // No include guard on purpose: the including file has it to itself.
+#include <arm_neon.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace bitgrove {

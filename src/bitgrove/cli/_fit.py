@@ -11,6 +11,7 @@ from cyclopts import CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from .. import require
+from ..runtime import RealDtype
 from ._pictures import shown
 
 Positive = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -27,6 +28,7 @@ def fit(
     width: Positive = 32,
     flip: bool = False,
     twin: bool = False,
+    real_dtype: RealDtype = "float32",
     seed: NotNegative = 0,
     threads: Positive | None = None,
     resume: bool = False,
@@ -52,6 +54,8 @@ def fit(
         Mirror training pictures at random: right for most photographs, wrong for letters.
     twin:
         Train the float32 network of the same shape too, to compare the accuracy.
+    real_dtype:
+        What the packed model stores real numbers as; float16 takes half their room.
     seed:
         Of everything random.
     threads:
@@ -76,6 +80,7 @@ def fit(
         width=width,
         flip=flip,
         twin=twin,
+        real_dtype=real_dtype,
         seed=seed,
         threads=threads,
         resume=resume,
@@ -87,7 +92,7 @@ def fit(
         options,
         title=f"{Path(data).name or data}: {len(splits.train.classes)} classes",
         data=_sentence(data, splits),
-        command=_command(data, out, epochs, size, width, flip, twin, seed, threads),
+        command=_command(data, out, epochs, size, width, flip, twin, real_dtype, seed, threads),
         steps=steps,
     )
     print(f"model   {run.model_path}\nreport  {out / 'report.html'}")
@@ -125,6 +130,7 @@ def _command(
     width: int,
     flip: bool,
     twin: bool,
+    real_dtype: RealDtype,
     seed: int,
     threads: int | None,
 ) -> str:
@@ -135,6 +141,8 @@ def _command(
     words += [word for word, given in (("--flip", flip), ("--twin", twin)) if given]
     if width != 32:
         words += ["--width", str(width)]
+    if real_dtype != "float32":
+        words += ["--real-dtype", real_dtype]
     if seed:
         words += ["--seed", str(seed)]
     return shlex.join(words)

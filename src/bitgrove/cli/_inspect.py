@@ -2,54 +2,121 @@
 
 from __future__ import annotations
 
-from math import prod
+from json import dumps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import files
-from ..runtime import Node, Session, load
+from ..runtime import Artifact, load
 from ..search import Fanng, Flat
+from ._inspect_sizes import LayerSize, Sizes, sizes_of
 from ._pictures import shown
 
 
-def inspect(file: Path, /) -> None:
+def inspect(file: Path, /, *, json: bool = False) -> None:
     """Show what is inside a packed model or an index: layers, sizes, classes.
 
-    The whole file is checked on the way.
+    The whole file is checked on the way. The sizes add up to that of the file.
 
     Parameters
     ----------
     file:
         A .grove file, or an index.
+    json:
+        Print one JSON object.
     """
     kind, version = files.peek(file)
-    size = file.stat().st_size
-    print(f"{shown(str(file))}: {shown(kind)}, format version {version}, {size:,} bytes")
+    head = {"path": str(file), "kind": kind, "version": version, "bytes": file.stat().st_size}
     if kind == "grove":
-        _show_model(load(file))
-    else:
-        tensors, metadata = files.read(file, kind="index", version=1)
-        {"flat": Flat, "fanng": Fanng}.get(metadata.get("type", ""), Fanng).load(file)  # checks it
-        _show_tensors(tensors, metadata)
+        artifact = load(file).artifact
+        sizes = sizes_of(file, artifact)
+        if json:
+            print(dumps(head | sizes.to_dict() | _described(artifact)))
+            return
+        _show_head(head)
+        _show_sizes(artifact, sizes)
+        _show_model(artifact)
+        return
+    tensors, metadata = files.read(file, kind="index", version=1)
+    {"flat": Flat, "fanng": Fanng}.get(metadata.get("type", ""), Fanng).load(file)  # checks it
+    if json:
+        print(dumps(head | {"settings": metadata, "tensors": _described_tensors(tensors)}))
+        return
+    _show_head(head)
+    _show_tensors(tensors, metadata)
 
 
-def _show_model(session: Session) -> None:
-    artifact = session.artifact
-    graph = artifact.graph
-    network = graph.build(graph.outputs)
-    print(f"\n{'layer':<34}{'operator':<22}{'output':>14}{'bytes':>12}{'1-bit weights':>16}")
-    print(f"{'image':<34}{'':<22}{'x'.join(map(str, graph.input)):>14}")
-    total = bits = 0
-    for number, node in enumerate(graph.nodes, 1):
-        size = sum(array.nbytes for array in node.tensors.values())
-        ones = _binary_weights(node, network.shape(node.inputs[0])[0])
-        total, bits = total + size, bits + ones
-        shape = "x".join(map(str, network.shape(number)))
-        print(f"{shown(node.name):<34}{node.op:<22}{shape:>14}{size:>12,}{ones or '':>16}")
-    print(f"{'all layers':<34}{'':<22}{'':>14}{total:>12,}{bits:>16,}")
-    print(f"\nlabels          {', '.join(map(shown, artifact.labels or [])) or 'none'}")
+def _show_head(head: dict[str, Any]) -> None:
+    print(
+        f"{shown(head['path'])}: {shown(head['kind'])}, format version {head['version']}, "
+        f"{head['bytes']:,} bytes"
+    )
+
+
+def _show_sizes(artifact: Artifact, sizes: Sizes) -> None:
+    layers, whole = sizes.layers, sizes.total
+    rows = [_COLUMNS, _row("image", output=artifact.graph.input)]
+    rows += [_layer_row(layer, whole) for layer in layers]
+    weights = sum(layer.binary_weights for layer in layers)
+    reals = sum(layer.real_numbers for layer in layers)
+    size = sum(layer.bytes for layer in layers)
+    rows.append(_row("all layers", weights=weights, reals=reals, size=size, whole=whole))
+    rows.append(_row("header", size=sizes.header, whole=whole))
+    if sizes.examples:
+        rows.append(_row("examples", size=sizes.examples, whole=whole))
+    if sizes.unused:
+        rows.append(_row("not used by the model", size=sizes.unused, whole=whole))
+    rows.append(_row("file", size=whole, whole=whole))
+    width = max(len(row[0]) for row in rows)
+    print()
+    for name, operator, output, ones, numbers, stored, bytes_, share in rows:
+        print(
+            f"{name:<{width}}  {operator:<22}{output:>12}{ones:>15}{numbers:>14}  {stored:<14}"
+            f"{bytes_:>14}{share:>8}".rstrip()
+        )
+    parts = [f"{dtype} {size:,}" for dtype, size in sorted(sizes.stored.items())]
+    print(f"\nlayers by dtype {', '.join(parts) or 'no'} bytes")
+
+
+_COLUMNS = (
+    "layer", "operator", "output", "1-bit weights", "real numbers", "stored as", "bytes", "share"
+)  # fmt: skip
+
+
+def _layer_row(layer: LayerSize, whole: int) -> tuple[str, ...]:
+    return _row(
+        shown(layer.name),
+        operator=layer.operator,
+        output=layer.output,
+        weights=layer.binary_weights,
+        reals=layer.real_numbers,
+        stored="+".join(sorted(layer.stored)),
+        size=layer.bytes,
+        whole=whole,
+    )
+
+
+def _row(
+    name: str,
+    *,
+    operator: str = "",
+    output: tuple[int, ...] = (),
+    weights: int = 0,
+    reals: int = 0,
+    stored: str = "",
+    size: int = 0,
+    whole: int = 0,
+) -> tuple[str, ...]:
+    """A cell for each of the columns; what is 0 is left blank."""
+    share = f"{size / whole:.1%}" if size else ""
+    counts = [f"{count:,}" if count else "" for count in (weights, reals, size)]
+    return (name, operator, "x".join(map(str, output)), *counts[:2], stored, counts[2], share)
+
+
+def _show_model(artifact: Artifact) -> None:
+    print(f"labels          {', '.join(map(shown, artifact.labels or [])) or 'none'}")
     prep = artifact.preprocessing
     if prep:
         mode = "grey" if prep.channels == 1 else "RGB"
@@ -62,21 +129,30 @@ def _show_model(session: Session) -> None:
     if examples is None:
         print("examples        none: the model classifies by its logits and cannot be taught")
         return
-    size = sum(array.nbytes for array in examples.arrays().values())
     print(
-        f"examples        {len(examples):,} of {examples.index.dim} bytes, {size:,} bytes, "
-        f"{examples.k} vote, bandwidth {examples.bandwidth:.4g}"
+        f"examples        {len(examples):,} of {examples.index.dim} bytes, {examples.k} vote, "
+        f"bandwidth {examples.bandwidth:.4g}"
     )
     for name, count in examples.counts().items():
         taught = "" if artifact.labels and name in artifact.labels else "  (taught)"
         print(f"  {shown(name):<32}{count:>8,}{taught}")
 
 
-def _binary_weights(node: Node, channels: int) -> int:
-    if not node.op.startswith(("binary_conv", "binary_weight_conv")):
-        return 0
-    taps_and_filters = prod(node.tensors["weight"].shape[:-1])  # the last axis is of bytes
-    return taps_and_filters * channels // node.attributes["groups"]
+def _described(artifact: Artifact) -> dict[str, Any]:
+    prep, examples = artifact.preprocessing, artifact.examples
+    return {
+        "input": artifact.graph.input,
+        "labels": artifact.labels,
+        "preprocessing": prep.to_dict() if prep else None,
+        "classes": examples.counts() if examples else None,
+    }
+
+
+def _described_tensors(tensors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "dtype": array.dtype.name, "shape": array.shape, "bytes": array.nbytes}
+        for name, array in tensors.items()
+    ]
 
 
 def _show_tensors(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:

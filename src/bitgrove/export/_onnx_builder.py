@@ -96,8 +96,18 @@ class Builder:
         for op, role, vector in present:
             constant = self.per_channel(f"{name}.{role}", vector, value)
             step = name if role == present[-1][1] else f"{name}/{role}"
-            value = value._replace(name=self.node(step, op, value.name, constant))
+            value = value._replace(name=self.with_constant(step, op, value.name, constant))
         return value
+
+    def with_constant(self, name: str, op: str, source: str, constant: str) -> str:
+        """Append an operator of a tensor and a constant.
+
+        A plain sum or product has the constant first. Where runtimes find it second, they multiply
+        it into the weights of a convolution before, whose integers are then rounded: an exact 0 may
+        come out below 0, and its sign be turned. FINN looks for it in the second place only.
+        """
+        first = self.dialect == "plain" and op in ("Add", "Mul")
+        return self.node(name, op, *((constant, source) if first else (source, constant)))
 
     def flat(self, value: Value, name: str | None = None) -> Value:
         """The value as ``(n, c)``: one pixel with all channels of all pixels, channel-major."""

@@ -36,8 +36,8 @@ def binary_conv(build: Builder, node: Node, inputs: Sequence[Value], shape: Shap
 def byte_conv(build: Builder, node: Node, inputs: Sequence[Value], shape: Shape) -> Value:
     """A convolution in 8 bits, its bytes and its weights as float32.
 
-    The sums are exact below 2**24. ``ConvInteger`` has no such limit, but saturates in runtimes on
-    CPUs without VNNI.
+    The sums are exact below 2**24. ``ConvInteger`` has no such limit, but runtimes may saturate in
+    it on CPUs without VNNI.
     """
     name, x = node.name, inputs[0]
     zero, step = node.attributes["zero"], np.float32(node.attributes["step"])

@@ -57,7 +57,7 @@ def scale_map(build: Builder, node: Node, inputs: Sequence[Value], shape: Shape)
     if x.flat:
         factors = factors.reshape(-1)
     factor = build.constant(f"{node.name}.map", factors)
-    return x._replace(name=build.node(node.name, "Mul", x.name, factor))
+    return x._replace(name=build.with_constant(node.name, "Mul", x.name, factor))
 
 
 def add(build: Builder, node: Node, inputs: Sequence[Value], shape: Shape) -> Value:

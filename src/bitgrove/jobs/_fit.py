@@ -13,7 +13,7 @@ from torch import nn
 
 from .. import __version__, export, kernels, models, report, training
 from ..data import ImageData, Splits
-from ..runtime import Artifact, Examples, Session
+from ..runtime import Artifact, Examples, RealDtype, Session
 from . import _measure
 from ._network import network_for
 from ._steps import Steps
@@ -35,6 +35,8 @@ class FitOptions:
     """Mirror training images at random; right for most photographs, wrong for letters."""
     twin: bool = False
     """Train the float32 network of the same shape too, to compare the accuracy."""
+    real_dtype: RealDtype = "float32"
+    """What the packed model stores real numbers as; ``"float16"`` takes half their room."""
     seed: int = 0
     threads: int | None = None
     """Of torch and of the packed model; None for one per usable CPU. Results of training may differ
@@ -113,6 +115,7 @@ def fit(
         torch.zeros(1, *_input_shape(train)),
         labels=train.classes,
         preprocessing=result.preprocessing,
+        real_dtype=options.real_dtype,
     )
     session = Session(artifact, threads)
     verification = _prove(model, session, splits.test, steps)

@@ -111,7 +111,11 @@ OPS: dict[str, OpSpec] = {
     "binary_weight_conv": _BINARY_CONVOLUTION,
     "binary_conv": _BINARY_CONVOLUTION,
     "byte_conv": OpSpec(
-        tensors={"weight": Tensor(("int8",), 2, sides=True), "scale": _VECTOR, "bias": _VECTOR},
+        tensors={
+            "weight": Tensor(("int8",), 2, sides=True),
+            "scale": Tensor(("float32",)),  # the product of two steps, too small for float16
+            "bias": _VECTOR,
+        },
         optional=frozenset({"bias"}),
         attributes={**_ANY_CONVOLUTION, "step": _is_step, "zero": _is_byte},
         windowed=True,
