@@ -20,12 +20,12 @@ def cases(test):
     return next(mark.args[1] for mark in test.pytestmark if mark.name == "parametrize")
 
 
-def assert_refused_by_both(library, path):
+def assert_refused_by_both(library, path, reason=".+"):
     with pytest.raises(files.FileFormatError):
         runtime.load(path)
-    with pytest.raises(RefusedError, match=path.name):
+    with pytest.raises(RefusedError, match=f"{path.name}.*{reason}"):
         library.open(path)
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError, match=reason):
         library.open(path.read_bytes())
 
 
@@ -114,7 +114,21 @@ def test_sharing_cannot_make_a_large_network_of_a_small_file(library, tmp_path):
         nodes[1:] = [{**shared, "name": f"n{i}", "inputs": [0]} for i in range(9_999)]
 
     sharing.forge(path, edit)
-    assert_refused_by_both(library, path)
+    assert_refused_by_both(library, path, "too many bytes of tensors are shared")
+
+
+def test_nodes_of_one_name_and_values_that_come_later_are_refused(library, tmp_path):
+    path = tmp_path / "m.grove"
+    relu = {"op": "relu", "name": "a", "inputs": [0], "attributes": {}, "tensors": []}
+    for other, reason in [
+        ({}, "names must be unique"),
+        ({"name": "b", "inputs": [2]}, "earlier values 0 to 1"),
+        ({"name": "b", "inputs": [-1]}, "earlier values 0 to 1"),
+    ]:
+        nodes = [relu, relu | other]
+        network = {"input": [1, 2], "nodes": nodes, "logits": 2, "embedding": 2}
+        files.write(path, {}, {"network": network}, kind="grove", version=2)
+        assert_refused_by_both(library, path, reason)
 
 
 @pytest.fixture
