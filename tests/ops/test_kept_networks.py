@@ -38,6 +38,25 @@ def test_a_second_call_builds_nothing(built):
     assert len(built) == 2
 
 
+def test_one_weight_serves_several_windows_and_sizes(built):
+    weight = ops.pack_weight(torch.randn(6, 20, 3))
+    x = torch.randn(2, 40, 9)
+    windows = [
+        {"groups": 2},
+        {"groups": 2, "padding": 1},
+        {"groups": 2, "padding": 1, "pad_value": 1},
+        {"groups": 2, "stride": 2},
+        {"groups": 2, "dilation": 2},
+        {},
+    ]
+    for _ in range(2):
+        for window in windows:
+            pictures = x if window else x[:, :20]
+            for rows in (pictures, pictures[..., :7]):
+                expected = ops.binary_conv(rows, weight.clone(), **window)
+                assert torch.equal(ops.binary_conv(rows, weight, **window), expected)
+
+
 def test_what_torch_writes_is_seen(built):
     x, weight = drawn()
     scale, bias, threshold = torch.rand(6), torch.rand(6), torch.rand(20)
@@ -92,7 +111,7 @@ def test_a_new_tensor_at_an_old_address_is_not_taken_for_the_old_one(built):
         weight[:, -1] &= 0xF0
         outputs.append(ops.binary_linear(x, weight))
         assert torch.equal(outputs[-1], fresh(x, weight))
-        weight.data = torch.empty(0, dtype=torch.uint8)  # gives the memory back
+        weight.data = torch.empty_like(weight)  # gives the memory back, for the next one to take
         del weight
     assert len({y.sum().item() for y in outputs}) > 5
 

@@ -156,6 +156,18 @@ def test_any_memory_format_is_read_and_a_contiguous_result_made():
     assert torch.equal(ops.binary_conv(x, strided, padding=1), expected)
 
 
+def test_defaults_of_torch_change_nothing():
+    x, w = drawn(3, 2, 12, 5, 1)
+    expected = ops.binary_conv(x, ops.pack_weight(w))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            y = ops.binary_conv(x, ops.pack_weight(w))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(y, expected)
+
+
 def test_no_images_give_no_results_of_the_right_shape():
     packed = ops.pack_weight(torch.randn(5, 12, 3, 3))
     for operator in (ops.binary_conv, ops.binary_weight_conv):

@@ -1,5 +1,6 @@
 // Binary convolution of an image by a unit that multiplies matrices of bytes (AMX): as exact as
-// counting bits and, for 3x3 kernels, 1.25 to 1.8 times as fast as a loop in registers counts them.
+// counting bits. For 3x3 kernels of stride 1 it took 0.55 to 0.85 of the time in which a loop in
+// registers could count them; for 3x3 kernels of stride 2, 0.85 to 1.05 of it.
 //
 //     out[r*out_row_stride + p*out_stride + o] = sum over k < length of filter_o[k] * patch_rp[k]
 //

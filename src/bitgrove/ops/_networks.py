@@ -60,7 +60,7 @@ class _Built(NamedTuple):
 
     def run(self, x: Tensor) -> Tensor:
         n = x.shape[0]
-        y = torch.empty((n, *self.shape))
+        y = x.new_empty((n, *self.shape))  # whatever torch's default dtype and device are
         if n:
             rows: Any = _array(x)
             results: Any = y.numpy()
