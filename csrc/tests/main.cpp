@@ -7,6 +7,7 @@
 #include "check.hpp"
 
 std::span<const Test> binary_dots_tests();
+std::span<const Test> byte_dots_tests();
 std::span<const Test> distance_tests();
 std::span<const Test> graph_tests();
 std::span<const Test> pointwise_tests();
@@ -17,9 +18,9 @@ std::span<const Test> sign_tests();
 std::span<const Test> taps_tests();
 
 int main() {
-    for (const auto tests :
-         {binary_dots_tests(), distance_tests(), graph_tests(), pointwise_tests(),
-          real_dots_tests(), runtime_tests(), sign_dots_tests(), sign_tests(), taps_tests()}) {
+    for (const auto tests : {binary_dots_tests(), byte_dots_tests(), distance_tests(),
+                             graph_tests(), pointwise_tests(), real_dots_tests(), runtime_tests(),
+                             sign_dots_tests(), sign_tests(), taps_tests()}) {
         for (const Test& test : tests) {
             std::printf("%s\n", test.name);
             std::fflush(stdout);

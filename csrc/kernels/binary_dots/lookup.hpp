@@ -19,8 +19,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../parts.hpp"
 #include "bitgrove/binary_dots.hpp"
-#include "parts.hpp"
 
 namespace bitgrove::binary_dots {
 namespace {
@@ -50,6 +50,8 @@ template <typename Vector>
 struct Lookup {
     static constexpr std::size_t width = Vector::width;
     static constexpr std::size_t most_pixels = Vector::most_pixels;
+    using Element = std::uint64_t;
+    static constexpr std::size_t step = 1;
     static constexpr std::size_t span = 256;  // counts fit in 16 bits
     using Bytes = typename Vector::Bytes;
     using Shorts = typename Vector::Shorts;
@@ -126,12 +128,13 @@ struct Lookup {
     }
 
     template <std::size_t PIXELS, std::size_t VECTORS>
-    static void blocks(const BinaryDots& d, const Part& part, const Places* places, std::size_t o) {
+    static void blocks(const BinaryDots& d, const Part<std::uint64_t>& part, const Places* places,
+                       std::size_t o) {
         const std::size_t block = block_bytes(d.words);
         const auto* weight = static_cast<const std::uint8_t*>(d.weight) + o / width * block +
                              2 * width * sizeof(std::uint64_t) * part.from;
         alignas(64) std::uint16_t counts[PIXELS][VECTORS * width];
-        tile<PIXELS, VECTORS>(places, 8 * part.words, weight, block, counts);
+        tile<PIXELS, VECTORS>(places, 8 * part.steps, weight, block, counts);
         const std::size_t outs = std::min(d.outs - o, VECTORS * width);
         for (std::size_t p = 0; p < PIXELS; ++p) {
             Vector::store(counts[p], outs, static_cast<float>(d.length), part.from > 0,
@@ -140,11 +143,11 @@ struct Lookup {
     }
 
     template <std::size_t PIXELS>
-    static void part(const BinaryDots& d, const Part& part) {
+    static void part(const BinaryDots& d, const Part<std::uint64_t>& part) {
         alignas(64) Places places[PIXELS];
         for (std::size_t p = 0; p < PIXELS; ++p) {
             const std::uint64_t* x = part.x + static_cast<std::ptrdiff_t>(p) * d.pixel_stride;
-            for (std::size_t k = 0; k < part.words; ++k) {
+            for (std::size_t k = 0; k < part.steps; ++k) {
                 constexpr std::uint64_t mask = 0xf0f0f0f0f0f0f0f0;
                 const std::uint64_t word = x[part.offsets[k]];
                 const std::uint64_t lower = word << 4 & mask, upper = word & mask;
@@ -160,7 +163,7 @@ struct Lookup {
         for (; o < d.outs; o += width) blocks<PIXELS, 1>(d, part, places, o);
     }
 
-    static void run(const BinaryDots& d) { walk<Lookup>(d); }
+    static void run(const BinaryDots& d) { walk<Lookup>(d, d.words); }
 };
 
 }  // namespace
