@@ -9,8 +9,8 @@
 //     struct Vector { using Bytes; using Shorts; static constexpr std::size_t width;
 //                     table(entries): one table in all lanes; pick(table, nibbles);
 //                     low, high(bytes): bytes to 16 bits, the first or last 8 of each 16;
-//                     store(counts, outs, start, add, to): to[i] = (add ? to[i] : start) - 2 *
-//                     counts[i] }
+//                     store(counts, outs, start, add, to):
+//                         to[i] = (add ? to[i] : start) - 2 * counts[i], i < outs }
 //
 // No include guard on purpose: the namespace is the including file's own.
 #include <algorithm>
