@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "bitgrove/binary_dots.hpp"
@@ -54,8 +55,10 @@ inline Lanes load(const std::uint32_t* half) {
     return reinterpret_cast<Lanes>(_mm512_load_si512(half));
 }
 
-inline Lanes everywhere(const std::uint64_t* word, int half) {
-    return reinterpret_cast<Lanes>(_mm512_set1_epi32(reinterpret_cast<const int*>(word)[half]));
+inline Lanes everywhere(const std::uint64_t* word, std::size_t half) {
+    int bits;
+    std::memcpy(&bits, reinterpret_cast<const char*>(word) + half * sizeof bits, sizeof bits);
+    return reinterpret_cast<Lanes>(_mm512_set1_epi32(bits));
 }
 
 template <int TABLE>

@@ -3,7 +3,7 @@
 //
 //     struct Vector { using Lanes: 32-bit integers; static constexpr std::size_t width;
 //                     using Weight, Input: as they are multiplied, bytes or 16 bits wide;
-//                     load, save, everywhere (4 bytes in all lanes), zero, dot: adds products;
+//                     load; everywhere: 4 bytes in all lanes; dot: adds products;
 //                     keep, resume: the first n sums, in between spans;
 //                     reals: the first n of scale or bias; finish: the first n outputs }
 //
