@@ -19,8 +19,8 @@ void avx512(const float* x, std::size_t rows, std::size_t cols, std::size_t x_st
         for (std::size_t q = 0; q < 4; ++q) {
             const std::size_t c = first + 16 * q, left = c < cols ? cols - c : 0;
             mask[q] = static_cast<__mmask16>(left >= 16 ? 0xffffu : (1u << left) - 1u);
-            t[q] = thresholds ? _mm512_maskz_loadu_ps(mask[q], thresholds + c)
-                              : _mm512_setzero_ps();
+            t[q] =
+                thresholds ? _mm512_maskz_loadu_ps(mask[q], thresholds + c) : _mm512_setzero_ps();
         }
         const std::uint64_t turned = flip ? flip[w] : 0;
         const float* from = x + first;
