@@ -155,13 +155,22 @@ class Builder:
             outs = max(1, outs // groups // 2) * groups
         if outs * math.prod(sides) > _MOST_NUMBERS:
             return value
-        attributes = {**window, "groups": groups, "pad_value": self.random.choice([-1, 0, 0, 1])}
+        attributes = {**window, "groups": groups}
         bound = max(v.bound, 1) * inner * taps
         tensors: dict[str, npt.NDArray] = {}
+        if name == "byte_conv":
+            attributes["step"] = self.random.choice([0.03, 0.25, 0.5, 1.0])
+            attributes["zero"] = self.random.choice([0, 7, 128, 255])
+            weight = self.numbers.integers(-127, 128, (outs, *kernel, inner))
+            tensors["weight"] = weight.astype(np.int8)
+            tensors["scale"] = self.factors(outs) / np.float32(512)
+            bound = 255 * inner * taps
+        else:
+            attributes["pad_value"] = self.random.choice([-1, 0, 0, 1])
         if name == "conv":
             tensors["weight"] = self.reals(outs, *kernel, inner, choices=(-1, 0, 1, 2))
             bound *= 4
-        else:
+        elif name != "byte_conv":
             tensors["weight"] = self.signs((outs, *kernel), inner)
             if self.random.random() < 0.5:
                 tensors["scale"] = self.factors(outs)
@@ -277,7 +286,9 @@ class Builder:
             attributes = {"size": list(sides)}
         else:
             sides = tuple(self.random.randint(1, 2 * side + 1) for side in v.sides)
-            steps = [self.random.choice([a / b, 0.5, 1.0]) for a, b in zip(v.sides, sides, strict=True)]
+            steps = [
+                self.random.choice([a / b, 0.5, 1.0]) for a, b in zip(v.sides, sides, strict=True)
+            ]
             mode = self.random.choice(["nearest", "linear"])
             attributes = {"size": list(sides), "step": steps, "mode": mode}
         if v.channels * math.prod(sides) > _MOST_NUMBERS:
@@ -316,7 +327,9 @@ class Builder:
         y = self.convolution("conv", value, same=True)
         if self.values[y].shape == self.values[value].shape and self.random.random() < 0.5:
             y = self.add(y, value)
-        y = self.pool(self.random.choice(["max_pool", "avg_pool"]), y, same=self.random.random() < 0.6)
+        y = self.pool(
+            self.random.choice(["max_pool", "avg_pool"]), y, same=self.random.random() < 0.6
+        )
         if self.values[y].shape == self.values[value].shape and self.random.random() < 0.5:
             return self.add(y, value)
         return self.convolution("conv", y)
@@ -342,7 +355,7 @@ class Builder:
             return
         value = self.pick("real")
         assert value is not None
-        if op in ("conv", "binary_weight_conv"):
+        if op in ("conv", "binary_weight_conv", "byte_conv"):
             self.convolution(op, value, wide=self.random.random() < 0.2)
         elif op in ("sign", "binarise"):
             self.signed(op, value)
@@ -385,6 +398,7 @@ _STEPS = (
     "avg_pool",
     "adaptive_avg_pool",
     "binary_weight_conv",
+    "byte_conv",
     "upsample",
     "pad",
     "flatten",

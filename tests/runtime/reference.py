@@ -104,6 +104,19 @@ def _scaled_conv(node: Node, axes: int, x: Tensor, weight: Tensor) -> Answer:
     return Answer(value * scale + bias, size * scale.abs().clamp(min=1) + bias.abs(), grid)
 
 
+def _byte_conv(node: Node, axes: int, x: Tensor) -> Answer:
+    zero, step = node.attributes["zero"], np.float32(node.attributes["step"])
+    rounded = np.rint(x.numpy().astype(np.float32) / step).astype(np.float64)
+    steps = torch.from_numpy(np.clip(rounded, -zero, 255 - zero))
+    weight = torch.from_numpy(np.moveaxis(node.tensors["weight"], -1, 1).astype(np.float64))
+    scale = _tensor(node, "scale", len(weight), axes, 1.0)
+    bias = _tensor(node, "bias", len(weight), axes, 0.0)
+    total = _convolve(node, steps, weight, 0)
+    value = total * scale + bias
+    size = (total * scale).abs() + bias.abs()  # the sum itself is exact
+    return Answer(value, size, min(grid_of(scale), grid_of(bias)))
+
+
 def _signs(node: Node, axes: int, x: Tensor) -> Answer:
     channels = x.shape[1]
     above = x >= _tensor(node, "threshold", channels, axes, 0.0)
@@ -256,6 +269,7 @@ _MEANINGS: dict[str, Callable[..., Answer]] = {
     "conv": _conv,
     "binary_conv": _binary_conv,
     "binary_weight_conv": _binary_conv,
+    "byte_conv": _byte_conv,
     "sign": _signs,
     "binarise": _signs,
     "affine": _affine,

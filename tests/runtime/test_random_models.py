@@ -37,4 +37,6 @@ def test_random_networks_pack_to_their_torch_models(simd_level, random):
         expected = model(x)
     for threads in (1, 5):
         got = torch.from_numpy(Session(artifact, threads).run(x.numpy())).reshape(expected.shape)
-        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+        torch.testing.assert_close(
+            got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max())
+        )
