@@ -3,10 +3,12 @@
 #include "bitgrove/byte_dots.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -101,8 +103,10 @@ void compare(Random& random, const Case& c) {
                                            : c.draw == Draw::kGreatest ? 127
                                                                        : -127);
     }
+    const std::unique_ptr<std::int32_t[]> offset(new std::int32_t[c.outs]);
     const std::unique_ptr<float[]> scale(new float[c.outs]), bias(new float[c.outs]);
     for (std::size_t o = 0; o < c.outs; ++o) {
+        offset[o] = static_cast<std::int32_t>(random.below(20001)) - 10000;
         scale[o] = static_cast<float>(random.below(1000) + 1) / 7919.0f;
         bias[o] = static_cast<float>(random.below(2000)) / 33.0f - 30.0f;
     }
@@ -113,7 +117,8 @@ void compare(Random& random, const Case& c) {
         for (std::size_t o = 0; o < c.outs; ++o) {
             const std::int64_t sum = product(x + static_cast<std::ptrdiff_t>(p) * c.pixel_stride,
                                              c.runs, rows.get() + (c.skip + o) * size);
-            const volatile float scaled = scale[o] * static_cast<float>(sum);  // never fused
+            const volatile float scaled =
+                scale[o] * static_cast<float>(sum + offset[o]);  // never fused
             expected[p * stride + o] = scaled + bias[o];
         }
     }
@@ -135,6 +140,7 @@ void compare(Random& random, const Case& c) {
                     .run_count = c.runs.size(),
                     .size = size,
                     .weight = weight.get() + c.skip / level->block * bytes,
+                    .offset = offset.get(),
                     .scale = scale.get(),
                     .bias = bias.get(),
                     .outs = c.outs,
@@ -194,12 +200,39 @@ void a_call_may_start_at_a_later_block() {
     compare(random, {{{0, 8}, {80, 4}}, 2, 3, 64, 128});
 }
 
+void numbers_become_the_nearest_bytes() {
+    const float infinity = std::numeric_limits<float>::infinity();
+    std::vector<float> x{0.0f,   -0.0f,  1.25f,    1.75f,     0.75f,         -0.25f,
+                         1e30f,  -1e30f, infinity, -infinity, std::nanf(""), 127.5f,
+                         127.0f, -64.0f, -64.25f,  63.5f};
+    Random random(6);
+    while (x.size() < 75) x.push_back(static_cast<float>(random.below(400)) - 200.0f);
+    for (const int zero : {0, 1, 128, 255}) {
+        for (const float step : {0.5f, 1.0f, 3.0f}) {
+            for (const ByteDotsKernels* level : levels()) {
+                for (std::size_t n = 0; n <= x.size(); ++n) {
+                    const std::unique_ptr<std::uint8_t[]> out(new std::uint8_t[n]);
+                    level->quantise(x.data(), n, step, zero, out.get());
+                    for (std::size_t i = 0; i < n; ++i) {
+                        // nearbyint: ties to even, the default of the floating-point environment.
+                        const float near = std::nearbyintf(x[i] / step);
+                        const float low = static_cast<float>(-zero);
+                        const float kept = !(near > low) ? low : std::fmin(near, low + 255.0f);
+                        CHECK(out[i] == static_cast<int>(kept) + zero);
+                    }
+                }
+            }
+        }
+    }
+}
+
 constexpr Test kTests[] = {
     {"byte_dots: any number of pixels and outputs", any_number_of_pixels_and_outputs},
     {"byte_dots: any runs", any_runs},
     {"byte_dots: very long filters", very_long_filters},
     {"byte_dots: sums at their greatest", sums_at_their_greatest},
     {"byte_dots: a call may start at a later block", a_call_may_start_at_a_later_block},
+    {"byte_dots: numbers become the nearest bytes", numbers_become_the_nearest_bytes},
 };
 
 }  // namespace

@@ -12,6 +12,13 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
+namespace bitgrove::byte_dots {
+namespace {
+constexpr std::size_t quantise_width = 8;
+}
+}  // namespace bitgrove::byte_dots
+
+#include "quantise.hpp"
 #include "tiles.hpp"
 
 namespace bitgrove::byte_dots {
@@ -42,8 +49,9 @@ struct Vector {
         return sum + reinterpret_cast<Lanes>(_mm256_madd_epi16(reinterpret_cast<__m256i>(patch),
                                                                reinterpret_cast<__m256i>(filters)));
     }
-    static Lanes resume(std::size_t n, const float* sums) {
-        return reinterpret_cast<Lanes>(_mm256_maskload_ps(sums, first(n)));
+    static Lanes resume(std::size_t n, const void* sums) {
+        return reinterpret_cast<Lanes>(
+            _mm256_maskload_ps(static_cast<const float*>(sums), first(n)));
     }
     static void keep(std::size_t n, Lanes sum, float* to) {
         _mm256_maskstore_ps(to, first(n), reinterpret_cast<__m256>(sum));
@@ -69,7 +77,7 @@ struct Vector {
 }  // namespace
 
 const ByteDotsKernels avx2 = {Vector::width, Tiles<Vector>::block_bytes, Tiles<Vector>::pack,
-                              Tiles<Vector>::run};
+                              Tiles<Vector>::run, quantise};
 
 }  // namespace bitgrove::byte_dots
 #pragma GCC pop_options

@@ -12,6 +12,13 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
 
+namespace bitgrove::byte_dots {
+namespace {
+constexpr std::size_t quantise_width = 16;
+}
+}  // namespace bitgrove::byte_dots
+
+#include "quantise.hpp"
 #include "tiles.hpp"
 
 namespace bitgrove::byte_dots {
@@ -37,7 +44,7 @@ struct Vector {
         return sum + reinterpret_cast<Lanes>(_mm512_madd_epi16(reinterpret_cast<__m512i>(patch),
                                                                reinterpret_cast<__m512i>(filters)));
     }
-    static Lanes resume(std::size_t n, const float* sums) {
+    static Lanes resume(std::size_t n, const void* sums) {
         return reinterpret_cast<Lanes>(_mm512_maskz_loadu_epi32(first(n), sums));
     }
     static void keep(std::size_t n, Lanes sum, float* to) {
@@ -61,7 +68,7 @@ struct Vector {
 }  // namespace
 
 const ByteDotsKernels avx512bw = {Vector::width, Tiles<Vector>::block_bytes, Tiles<Vector>::pack,
-                                  Tiles<Vector>::run};
+                                  Tiles<Vector>::run, quantise};
 
 }  // namespace bitgrove::byte_dots
 #pragma GCC pop_options

@@ -7,6 +7,13 @@
 
 #include "../parts.hpp"
 #include "bitgrove/byte_dots.hpp"
+namespace bitgrove::byte_dots {
+namespace {
+constexpr std::size_t quantise_width = 4;
+}
+}  // namespace bitgrove::byte_dots
+
+#include "quantise.hpp"
 
 namespace bitgrove::byte_dots {
 namespace {
@@ -41,10 +48,10 @@ struct Level {
                 static_cast<const std::int16_t*>(d.weight) + o * d.size + kBlock * step * part.from;
             const std::size_t n = std::min(kBlock, d.outs - o);
             Sums sums[PIXELS] = {};
-            if (part.from > 0) {
-                for (std::size_t p = 0; p < PIXELS; ++p) {
-                    std::memcpy(&sums[p], part.out + p * d.out_stride + o, n * sizeof(float));
-                }
+            for (std::size_t p = 0; p < PIXELS; ++p) {
+                const void* from = part.from == 0 ? static_cast<const void*>(d.offset + o)
+                                                  : part.out + p * d.out_stride + o;
+                std::memcpy(&sums[p], from, n * sizeof(float));
             }
             for (std::size_t k = 0; k < part.steps; ++k, filters += kBlock * step) {
                 const std::uint8_t* x = part.x + part.offsets[k];
@@ -98,6 +105,6 @@ void run(const ByteDots& d) {
 
 }  // namespace
 
-const ByteDotsKernels neon = {kBlock, block_bytes, pack, run};
+const ByteDotsKernels neon = {kBlock, block_bytes, pack, run, quantise};
 
 }  // namespace bitgrove::byte_dots

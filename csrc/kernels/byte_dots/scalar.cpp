@@ -3,6 +3,13 @@
 #include <cstdint>
 
 #include "bitgrove/byte_dots.hpp"
+namespace bitgrove::byte_dots {
+namespace {
+constexpr std::size_t quantise_width = 4;
+}
+}  // namespace bitgrove::byte_dots
+
+#include "quantise.hpp"
 
 namespace bitgrove::byte_dots {
 namespace {
@@ -41,7 +48,7 @@ void run(const ByteDots& d) {
             }
             float* out = d.out + p * d.out_stride + o;
             for (std::size_t i = 0; i < std::min(kBlock, d.outs - o); ++i) {
-                const float scaled = d.scale[o + i] * static_cast<float>(sums[i]);
+                const float scaled = d.scale[o + i] * static_cast<float>(sums[i] + d.offset[o + i]);
                 out[i] = scaled + d.bias[o + i];
             }
         }
@@ -50,6 +57,6 @@ void run(const ByteDots& d) {
 
 }  // namespace
 
-const ByteDotsKernels scalar = {kBlock, block_bytes, pack, run};
+const ByteDotsKernels scalar = {kBlock, block_bytes, pack, run, quantise};
 
 }  // namespace bitgrove::byte_dots

@@ -64,7 +64,10 @@ struct Tiles {
             const float* kept = part.out + p * d.out_stride + o;
 #pragma GCC unroll 16
             for (std::size_t v = 0; v < VECTORS; ++v) {
-                sum[p][v] = part.from == 0 ? Lanes{} : Vector::resume(in(v), kept + v * width);
+                const void* from = part.from == 0
+                                       ? static_cast<const void*>(d.offset + o + v * width)
+                                       : kept + v * width;
+                sum[p][v] = Vector::resume(in(v), from);
             }
         }
         const std::ptrdiff_t* const end = offsets + groups;

@@ -151,10 +151,12 @@ struct Signs : PerChannel {
 template <std::size_t PIXELS>
 inline void tile(const Rows& rows, const auto& step, std::size_t p, std::size_t c, auto lanes) {
     const auto of = step.at(c, lanes);
-    float* at = rows.data + p * rows.stride + c;
+    const float* from = rows.data + p * rows.stride + c;
+    const std::size_t to_stride = rows.to ? rows.to_stride : rows.stride;
+    float* to = (rows.to ? rows.to : rows.data) + p * to_stride + c;
 #pragma GCC unroll 4
-    for (std::size_t i = 0; i < PIXELS; ++i, at += rows.stride) {
-        store(at, step.apply(of, load(at, lanes), p + i, c, lanes), lanes);
+    for (std::size_t i = 0; i < PIXELS; ++i, from += rows.stride, to += to_stride) {
+        store(to, step.apply(of, load(from, lanes), p + i, c, lanes), lanes);
     }
 }
 
