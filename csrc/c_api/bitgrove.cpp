@@ -7,6 +7,7 @@
 #include <new>
 
 #include "../dispatch/table.hpp"
+#include "../files/utf8.hpp"
 #include "../model/model.hpp"
 #include "read_file.hpp"
 
@@ -18,14 +19,19 @@ namespace {
 
 using bitgrove::runtime::require;
 
-void say(const char* text, char* error, size_t error_size) {
+// One line of UTF-8: what a file or a path holds beside that becomes a question mark.
+void say(std::string_view text, char* error, size_t error_size) {
     if (!error || error_size == 0) return;
-    std::size_t length = std::min(std::strlen(text), error_size - 1);
-    // Not in the middle of a character.
-    if (text[length]) {
-        while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
+    size_t length = 0;
+    for (size_t at = 0; at < text.size();) {
+        const size_t first = at;
+        const std::uint32_t c = bitgrove::utf8::decode(text, at);
+        const bool shown = c != bitgrove::utf8::no_character && c >= 0x20 && c != 0x7f;
+        if (c == bitgrove::utf8::no_character) ++at;
+        const std::string_view next = shown ? text.substr(first, at - first) : "?";
+        if (length + next.size() >= error_size) break;
+        length += next.copy(error + length, next.size());
     }
-    std::memcpy(error, text, length);
     error[length] = '\0';
 }
 

@@ -43,7 +43,6 @@ int main(void) {
         if (model) {
             run(model);
         } else {
-            for (char* c = error; *c; ++c) *c = *c == '\n' ? ' ' : *c;
             printf("refused %s\n", error);
         }
         fflush(stdout);

@@ -72,7 +72,8 @@ BITGROVE_API size_t bitgrove_logit_count(const bitgrove_model* model);
 BITGROVE_API size_t bitgrove_embedding_count(const bitgrove_model* model);
 
 /* Name of logit i in UTF-8, valid as long as the model; NULL if the model names no logits or `i` is
- * past the last one. */
+ * past the last one. A lone surrogate, by which Python names a byte that is no UTF-8, is kept as
+ * the three bytes that UTF-8 would give it. */
 BITGROVE_API const char* bitgrove_label(const bitgrove_model* model, size_t i);
 
 /* Bytes that each thread takes while it runs, beside the model itself. */

@@ -11,6 +11,7 @@ namespace bitgrove::model {
 namespace {
 
 constexpr std::size_t inputs_limit = 1024;
+constexpr std::size_t byte_filter_limit = 1 << 16;
 
 bool is_step(const json::Value& value) {
     double step;
@@ -32,6 +33,10 @@ bool is_valid(Attribute kind, const json::Value& value, std::size_t axes) {
             return is_list(value, axes, is_count);
         case Attribute::number:
             return is_number(value, number);
+        case Attribute::step:
+            return is_number(value, number) && number >= 1e-30;
+        case Attribute::byte:
+            return is_count(value) && *value.as<std::int64_t>() <= 255;
         case Attribute::steps:
             return is_list(value, axes, is_step);
         case Attribute::flag:
@@ -56,6 +61,8 @@ bool is_dtype(Stored stored, std::string_view dtype) {
             return dtype == "F32";
         case Stored::bits:
             return dtype == "U8";
+        case Stored::bytes:
+            return dtype == "I8";
     }
     return false;
 }
@@ -190,8 +197,13 @@ void Node::check_tensors(std::size_t axes) const {
             refuse(named + " must have " + std::to_string(dimensions) +
                    " dimensions, none of them 0");
         }
-        if (role.stored != Stored::bits && !is_finite(*found)) {
-            refuse(named + " holds NaN or infinite numbers");
+        const bool real = role.stored == Stored::real || role.stored == Stored::exact;
+        if (real && !is_finite(*found)) refuse(named + " holds NaN or infinite numbers");
+        if (role.stored == Stored::bytes) {
+            if (found->bytes.size() / found->shape[0] > byte_filter_limit) {
+                refuse(named + " may have at most 65536 weights to a filter");
+            }
+            if (std::ranges::count(found->bytes, std::byte{0x80})) refuse(named + " holds -128");
         }
     }
 }
@@ -252,6 +264,11 @@ Bytes Node::bytes(std::string_view role) const {
     const files::Tensor* from = tensor(role);
     if (!from) return {};
     return {reinterpret_cast<const std::uint8_t*>(from->bytes.data()), from->bytes.size()};
+}
+
+std::span<const std::int8_t> Node::signed_bytes(std::string_view role) const {
+    const Bytes from = bytes(role);
+    return {reinterpret_cast<const std::int8_t*>(from.data()), from.size()};
 }
 
 Sides Node::shape(std::string_view role) const {

@@ -27,12 +27,13 @@ struct Sources {
     std::size_t room = std::size_t{64} << 20;
 };
 
-enum class Attribute { count, counts, number, steps, flag, pad_value, upsampling };
+enum class Attribute { count, counts, number, step, steps, byte, flag, pad_value, upsampling };
 
 enum class Stored {
     real,   // F32, or F16, which is widened
     exact,  // F32: thresholds, which compare with exact integers
     bits,   // U8, np.packbits order
+    bytes,  // I8, never -128, at most 2^16 to a filter
 };
 
 struct Role {
@@ -83,6 +84,7 @@ class Node {
     // Tensors by role; empty where an optional one is absent. Real ones in any dtype come as float.
     std::vector<float> floats(std::string_view role) const;
     Bytes bytes(std::string_view role) const;
+    std::span<const std::int8_t> signed_bytes(std::string_view role) const;
     Sides shape(std::string_view role) const;
 
   private:

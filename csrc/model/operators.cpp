@@ -15,9 +15,9 @@ Attributes operator+(Attributes some, const Attributes& more) {
 const Attributes window{{"stride", Attribute::counts}, {"padding", Attribute::counts}};
 const Attributes pool =
     window + Attributes{{"kernel", Attribute::counts}, {"ceil", Attribute::flag}};
-const Attributes convolution = window + Attributes{{"dilation", Attribute::counts},
-                                                   {"groups", Attribute::count},
-                                                   {"pad_value", Attribute::pad_value}};
+const Attributes any_convolution =
+    window + Attributes{{"dilation", Attribute::counts}, {"groups", Attribute::count}};
+const Attributes convolution = any_convolution + Attributes{{"pad_value", Attribute::pad_value}};
 
 constexpr Role real_weight{.name = "weight", .dimensions = 2, .sides = true};
 constexpr Role packed_weight{
@@ -52,34 +52,20 @@ std::size_t binary_conv(Net& net, const Node& node) {
         {node.input()});
 }
 
-// Filters of bits as +1 and -1, times the scale of their output.
-std::vector<float> signs(const Node& node, std::size_t channels) {
-    const Sides shape = node.shape("weight");
-    const Bytes packed = node.bytes("weight");
-    const std::size_t width = (channels + 7) / 8, rows = packed.size() / shape.back();
-    require(shape.back() == width, std::to_string(channels) + " channels need " +
-                                       std::to_string(width) + " bytes, got " +
-                                       std::to_string(shape.back()));
-    const std::vector<float> scale = node.floats("scale");
-    require(scale.empty() || scale.size() == shape[0], "scale must have one number per channel");
-    std::vector<float> weight(rows * channels);
-    for (std::size_t row = 0; row < rows; ++row) {
-        const float one = scale.empty() ? 1.0f : scale[row / (rows / shape[0])];
-        for (std::size_t c = 0; c < channels; ++c) {
-            const bool bit = packed[row * width + c / 8] >> (7 - c % 8) & 1;
-            weight[row * channels + c] = bit ? one : -one;
-        }
-    }
-    return weight;
+std::size_t binary_weight_conv(Net& net, const Node& node) {
+    return net.add(
+        make_binary_weight_conv(net.value(node.input()), node.bytes("weight"), node.floats("scale"),
+                                node.floats("bias"), node.shape("weight")[0], window_of(net, node),
+                                node.count("groups"), node.pad_value()),
+        {node.input()});
 }
 
-std::size_t binary_weight_conv(Net& net, const Node& node) {
-    const std::size_t groups = node.count("groups");
-    require(groups >= 1, "groups must be at least 1");
-    const Value& in = net.value(node.input());
+std::size_t byte_conv(Net& net, const Node& node) {
     return net.add(
-        make_conv(in, signs(node, in.shape.c / groups), node.floats("bias"),
-                  node.shape("weight")[0], window_of(net, node), groups, node.pad_value()),
+        make_byte_conv(net.value(node.input()), node.signed_bytes("weight"), node.floats("scale"),
+                       node.floats("bias"), node.shape("weight")[0], window_of(net, node),
+                       node.count("groups"), node.number("step"),
+                       static_cast<int>(node.count("zero"))),
         {node.input()});
 }
 
@@ -207,6 +193,14 @@ const std::vector<Operator>& operators() {
          .append = binary_conv,
          .tensors = binary_tensors,
          .attributes = convolution,
+         .windowed = true},
+        {.name = "byte_conv",
+         .append = byte_conv,
+         .tensors = {{.name = "weight", .stored = Stored::bytes, .dimensions = 2, .sides = true},
+                     required("scale"),
+                     optional("bias")},
+         .attributes =
+             any_convolution + Attributes{{"step", Attribute::step}, {"zero", Attribute::byte}},
          .windowed = true},
         {.name = "sign",
          .append = sign,

@@ -66,6 +66,8 @@ def every_operator() -> runtime.Artifact:
     pool = {"kernel": [2, 2], "stride": [2, 1], "padding": [1, 0], "ceil": True}
     weight, slope = real(4, 3, 3, 4), real(4)
     packed = rng.integers(0, 16, (4, 3, 3, 1), dtype=np.uint8) << 4
+    in_bytes = {**window, "dilation": [1, 1], "groups": 1, "step": 0.01, "zero": 128}
+    octets = rng.integers(-127, 128, (12, 3, 3, 12), dtype=np.int8)
     nodes = [
         ("conv2d", (0,), conv, {"weight": real(4, 3, 3, 2), "bias": slope}),
         ("prelu", (1,), {}, {"slope": slope, "after": real(4)}),
@@ -83,10 +85,10 @@ def every_operator() -> runtime.Artifact:
         ("clip", (13,), {"low": -1, "high": 0.5, "slope": 0.1}, {}),
         ("upsample", (14,), {"size": [7, 3], "step": [0.5, 1.5], "mode": "linear"}, {}),
         ("pad", (15,), {"before": [1, 0], "after": [0, 2], "value": 0.25}, {}),
-        ("sigmoid", (16,), {}, {}),
+        ("byte_conv2d", (16,), in_bytes, {"weight": octets, "scale": real(12)}),
         ("adaptive_avg_pool", (17,), {"size": [2, 3]}, {}),
         ("flatten", (18,), {}, {}),
-        ("relu", (19,), {}, {}),
+        ("sigmoid", (19,), {}, {}),
     ]
     graph = runtime.Graph(
         (2, 4, 5),

@@ -131,6 +131,15 @@ def test_nodes_of_one_name_and_values_that_come_later_are_refused(library, tmp_p
         assert_refused_by_both(library, path, reason)
 
 
+def test_a_reason_is_one_line_of_utf_8_whatever_the_file_holds(library, tmp_path):
+    path = tmp_path / "m.grove"
+    node = {"op": "\ud800\n木", "name": "\n", "inputs": [0], "attributes": {}, "tensors": []}
+    network = {"input": [1, 2], "nodes": [node], "logits": 1, "embedding": 1}
+    files.write(path, {}, {"network": network}, kind="grove", version=2)
+    with pytest.raises(RefusedError, match="木"):
+        library.open(path)
+
+
 @pytest.fixture
 def container(model_path):
     """A good model with the tensors that the forged headers speak of."""
