@@ -174,10 +174,8 @@ inline void band(const Rows& rows, const auto& step, std::size_t p) {
 inline void run(const Rows& given, const auto& like) {
     const auto step = like;
     Rows rows = given;
-    const bool dense = !rows.to || rows.to_stride == rows.channels;
-    if (dense && rows.stride == rows.channels && step.flat(rows.channels)) {
-        const std::size_t all = rows.channels * rows.pixels;
-        rows = {rows.data, all, 1, all, rows.to, all};
+    if (rows.stride == rows.channels && step.flat(rows.channels)) {
+        rows = {rows.data, rows.channels * rows.pixels, 1, rows.channels * rows.pixels};
     }
     std::size_t p = 0;
     for (; p + 4 <= rows.pixels; p += 4) band<4>(rows, step, p);
