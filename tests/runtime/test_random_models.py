@@ -1,5 +1,6 @@
 """Random torch networks, packed, equal themselves on every level of instructions."""
 
+import copy
 import os
 
 import hypothesis
@@ -28,15 +29,17 @@ EXAMPLES = int(os.environ.get("BITGROVE_EXAMPLES", "8"))
 def test_random_networks_pack_to_their_torch_models(simd_level, random):
     model, x = random_model(random)
     artifact = export.pack(model, x)
-    found = export.verify(model, artifact, x.numpy(), threads=2)
-    assert found.integers > 0
-    assert found.equal(), found
-    if found.ties:
-        return
     with torch.no_grad():
         expected = model(x)
+        precise = copy.deepcopy(model).double()(x.double())
+    # What rounding does to torch's own numbers; where it turns signs, they are told apart below.
+    rounding = min(float((precise - expected).abs().max() / expected.abs().max()), 1e-3)
+    found = export.verify(model, artifact, x.numpy(), threads=2)
+    assert found.integers > 0
+    assert found.equal(1e-4 + 10 * rounding), found
+    if found.ties:
+        return
     for threads in (1, 5):
         got = torch.from_numpy(Session(artifact, threads).run(x.numpy())).reshape(expected.shape)
-        torch.testing.assert_close(
-            got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max())
-        )
+        allowed = (1e-4 + 10 * rounding) * float(expected.abs().max())
+        torch.testing.assert_close(got, expected, rtol=0, atol=allowed)
