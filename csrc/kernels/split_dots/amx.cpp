@@ -19,6 +19,7 @@ constexpr std::size_t tallest = 16;     // rows of a tile
 constexpr std::size_t line_bytes = 64;  // of a row of a tile
 constexpr std::size_t line_parts = 32;
 constexpr std::size_t tile_bytes = block * line_bytes;  // of filters
+constexpr std::size_t panel_bytes = 24 * 1024;          // of filters, with room for patches beside
 
 // GCC's own intrinsics do not say which memory they read. Patches and filters are never written
 // here; results are stored where only the strides know.
@@ -310,27 +311,37 @@ struct Place {
     float* out;
 };
 
-// The products of one or two tiles of patches with one or two blocks of filters.
+// Some of the runs, whose filters stay in first-level cache while all patches pass by.
+struct Panel {
+    std::size_t first, last;
+};
+
+// One or two tiles of patches times one or two blocks of a panel's filters. Panels but the first go
+// on with the sums that the one before has left among the results.
 template <class Layout, std::size_t Tiles, std::size_t Blocks>
-void group(const SplitDots& s, std::size_t height, const Place& a, const Place& b,
-           const std::byte* filters, std::size_t block_size, const float* bias, std::size_t outs) {
+void group(const SplitDots& s, const Panel& panel, std::size_t height, const Place& a,
+           const Place& b, const std::byte* filters, std::size_t block_size, const float* bias,
+           std::size_t outs) {
     Operands from{
         .x = {}, .filters = {filters, filters + block_size}, .patch_bytes = height * line_bytes};
-    LOAD(0, bias, 0l);
-    if constexpr (Blocks > 1) LOAD(1, bias + block, 0l);
-    if constexpr (Tiles > 1) LOAD(2, bias, 0l);
-    if constexpr (Tiles * Blocks > 3) LOAD(3, bias + block, 0l);
-    for (std::size_t r = 0; r < s.runs; ++r) {
+    const std::size_t out_bytes = s.out_stride * sizeof(float);
+    const bool starts = panel.first == 0;
+    const float *sums_a = starts ? bias : a.out, *sums_b = starts ? bias : b.out;
+    const std::size_t sums_bytes = starts ? 0 : out_bytes;
+    LOAD(0, sums_a, sums_bytes);
+    if constexpr (Blocks > 1) LOAD(1, sums_a + block, sums_bytes);
+    if constexpr (Tiles > 1) LOAD(2, sums_b, sums_bytes);
+    if constexpr (Tiles * Blocks > 3) LOAD(3, sums_b + block, sums_bytes);
+    for (std::size_t r = panel.first; r < panel.last; ++r) {
         from.x[0] = static_cast<const std::byte*>(a.rows[r]) + a.offset;
         from.x[1] = static_cast<const std::byte*>(b.rows[r]) + b.offset;
         Layout::template add<Tiles, Blocks>(from, s.length);
     }
     if (outs == Blocks * block) {
-        const std::size_t stride = s.out_stride * sizeof(float);
-        STORE(0, a.out, stride);
-        if constexpr (Blocks > 1) STORE(1, a.out + block, stride);
-        if constexpr (Tiles > 1) STORE(2, b.out, stride);
-        if constexpr (Tiles * Blocks > 3) STORE(3, b.out + block, stride);
+        STORE(0, a.out, out_bytes);
+        if constexpr (Blocks > 1) STORE(1, a.out + block, out_bytes);
+        if constexpr (Tiles > 1) STORE(2, b.out, out_bytes);
+        if constexpr (Tiles * Blocks > 3) STORE(3, b.out + block, out_bytes);
         return;
     }
     alignas(64) float sums[2][tallest][2 * block];
@@ -341,16 +352,17 @@ void group(const SplitDots& s, std::size_t height, const Place& a, const Place& 
     if constexpr (Tiles * Blocks > 3) STORE(3, sums[1][0] + block, stride);
     for (std::size_t t = 0; t < Tiles; ++t) {
         float* out = t == 0 ? a.out : b.out;
-        for (std::size_t p = 0; p < height; ++p)
+        for (std::size_t p = 0; p < height; ++p) {
             std::copy_n(sums[t][p], outs, out + p * s.out_stride);
+        }
     }
 }
 
 // All tiles with one or two blocks of filters, two by two: one below the other where that can be,
 // as they read some of the same rows.
 template <class Layout, std::size_t Blocks>
-void groups(const SplitDots& s, const Cut& cut, std::size_t first_out, const std::byte* filters,
-            std::size_t block_size) {
+void groups(const SplitDots& s, const Panel& panel, const Cut& cut, std::size_t first_out,
+            const std::byte* filters, std::size_t block_size) {
     const std::size_t outs = std::min(s.outs - first_out, Blocks * block);
     const std::size_t tile_size = Layout::lines(s.length) * cut.height * line_bytes;
     alignas(64) float bias[2 * block] = {};
@@ -361,7 +373,7 @@ void groups(const SplitDots& s, const Cut& cut, std::size_t first_out, const std
                      s.out + row * s.out_row_stride + cut.first(tile) * s.out_stride + first_out};
     };
     const auto two = [&](const Place& a, const Place& b) {
-        group<Layout, 2, Blocks>(s, cut.height, a, b, filters, block_size, bias, outs);
+        group<Layout, 2, Blocks>(s, panel, cut.height, a, b, filters, block_size, bias, outs);
     };
     std::size_t row = 0;
     for (; row + 2 <= s.rows; row += 2) {
@@ -372,7 +384,22 @@ void groups(const SplitDots& s, const Cut& cut, std::size_t first_out, const std
     for (; t + 2 <= cut.tiles; t += 2) two(place(row, t), place(row, t + 1));
     if (t == cut.tiles) return;
     const Place last = place(row, t);
-    group<Layout, 1, Blocks>(s, cut.height, last, last, filters, block_size, bias, outs);
+    group<Layout, 1, Blocks>(s, panel, cut.height, last, last, filters, block_size, bias, outs);
+}
+
+// One or two blocks of filters with all tiles, panel by panel.
+template <class Layout, std::size_t Blocks>
+void panels(const SplitDots& s, const Cut& cut, std::size_t first_out, const std::byte* filters,
+            std::size_t block_size) {
+    const std::size_t run_size = Layout::lines(s.length) * tile_bytes;
+    // Sums can be left among the results only where each result is of one tile.
+    const bool own = cut.tiles * cut.height == s.pixels && s.outs - first_out >= Blocks * block;
+    const std::size_t most =
+        own ? std::max<std::size_t>(panel_bytes / (Blocks * run_size), 1) : s.runs;
+    for (std::size_t r = 0; r < s.runs; r += most) {
+        const Panel panel{r, std::min(r + most, s.runs)};
+        groups<Layout, Blocks>(s, panel, cut, first_out, filters + r * run_size, block_size);
+    }
 }
 
 void run(const SplitDots& s) {
@@ -385,9 +412,9 @@ void run(const SplitDots& s) {
         const auto* filters = static_cast<const std::byte*>(s.weight);
         for (std::size_t o = 0; o < s.outs; o += 2 * block, filters += 2 * size) {
             if (s.outs - o > block) {
-                groups<Layout, 2>(s, cut, o, filters, size);
+                panels<Layout, 2>(s, cut, o, filters, size);
             } else {
-                groups<Layout, 1>(s, cut, o, filters, size);
+                panels<Layout, 1>(s, cut, o, filters, size);
             }
         }
     });
