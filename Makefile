@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test check install format wheel sanitize clean
+.PHONY: demo test check install format wheel sanitize c-api fuzz clean
 
 demo: $(STAMP)  ## train on digits 0-7, pack, teach 8 and 9, write runs/digits/report.html
 	$(BIN)/bitgrove reproduce digits --out runs/digits --overwrite
@@ -45,6 +45,23 @@ sanitize:  ## the C++ tests under address, undefined-behaviour and thread saniti
 	    -DCMAKE_CXX_FLAGS="-fsanitize=$$kind -fno-sanitize-recover=all" && \
 	  cmake --build build/$$kind -j && build/$$kind/bitgrove_tests || exit 1; \
 	done
+
+C_API := $(CURDIR)/build/c-api
+
+c-api: $(STAMP)  ## libbitgrove for C programs in build/c-api/prefix, and a run of its example
+	cmake -S . -B $(C_API) -DBITGROVE_C_API=ON -DCMAKE_INSTALL_PREFIX=$(C_API)/prefix \
+	  -DCMAKE_INSTALL_LIBDIR=lib
+	cmake --build $(C_API) -j && cmake --install $(C_API)
+	$(CC) -O2 examples/c/classify.c -o $(C_API)/classify -I$(C_API)/prefix/include \
+	  -L$(C_API)/prefix/lib -Wl,-rpath,$(C_API)/prefix/lib -lbitgrove -lm
+	$(BIN)/python examples/c/make_model.py $(C_API)
+	$(C_API)/classify $(C_API)/digits.grove $(C_API)/digit.pgm
+
+fuzz: $(STAMP)  ## 10,000 mutated files through the C reader, under sanitizers, and the Python one
+	cmake -S . -B build/fuzz -DBITGROVE_C_API=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all"
+	cmake --build build/fuzz -j --target bitgrove_load_cases
+	$(BIN)/python -m tests.c_api.fuzz build/fuzz/csrc/c_api/bitgrove_load_cases --count 10000
 
 clean:
 	rm -rf build dist $(VENV)

@@ -76,8 +76,8 @@ class Operator:
         """Least seconds of the nodes named ``timed…``, of many runs inside the executor."""
 
         def run(count: int) -> list[float]:
-            rows: list[dict[str, Any]] = self.session.profile(self.x, repeats=count)  # pyright: ignore[reportAttributeAccessIssue]
-            return [sum(row["seconds"] for row in rows if "timed" in row["name"])]
+            stages = self.session.profile(self.x, repeats=count).stages
+            return [sum(stage.seconds for stage in stages if "timed" in stage.name)]
 
         return run
 

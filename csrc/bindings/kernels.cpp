@@ -2,6 +2,8 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,7 +23,8 @@ void pack_signs(In<float, 2> x, Out<std::uint64_t, 2> out) {
     require(out.shape(0) == x.shape(0) && out.shape(1) == words_for(x.shape(1)),
             "[pack_signs] out must have shape (rows, ceil(cols / 64))");
     nb::gil_scoped_release nogil;
-    active().pack_signs(x.data(), x.shape(0), x.shape(1), nullptr, nullptr, out.data());
+    active().pack_signs(x.data(), x.shape(0), x.shape(1), x.shape(1), nullptr, nullptr, out.data(),
+                        out.shape(1));
 }
 
 void hamming(In<std::uint64_t, 2> a, In<std::uint64_t, 2> b, Out<std::int32_t, 2> out) {
@@ -30,14 +33,6 @@ void hamming(In<std::uint64_t, 2> a, In<std::uint64_t, 2> b, Out<std::int32_t, 2
             "[hamming] out must have shape (rows of a, rows of b)");
     nb::gil_scoped_release nogil;
     active().hamming(a.data(), a.shape(0), b.data(), b.shape(0), a.shape(1), out.data());
-}
-
-void gemm(In<float, 2> a, In<float, 2> b, Out<float, 2> out) {
-    require(a.shape(1) == b.shape(0), "[gemm] the columns of a must be the rows of b");
-    require(out.shape(0) == a.shape(0) && out.shape(1) == b.shape(1),
-            "[gemm] out must have shape (rows of a, columns of b)");
-    nb::gil_scoped_release nogil;
-    active().gemm(a.data(), b.data(), nullptr, a.shape(0), b.shape(1), a.shape(1), out.data());
 }
 
 // Blocks large enough that a thread is started for no less than a few hundred microseconds of work.
@@ -68,6 +63,24 @@ void approx_gradient(In<float, 1> gradient, In<float, 1> x, Out<float, 1> out,
     });
 }
 
+// The best of as many short runs as fit.
+double popcount_peak(double seconds) {
+    require(seconds > 0 && seconds <= 60, "[popcount_peak] seconds must be in 0 to 60");
+    using Clock = std::chrono::steady_clock;
+    const nb::gil_scoped_release nogil;
+    constexpr std::size_t rounds = 20000;
+    const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+    std::uint64_t kept = 1;
+    double best = 0;
+    do {
+        const auto before = Clock::now();
+        const double macs = active().popcount_peak(rounds, &kept);
+        const std::chrono::duration<double> took = Clock::now() - before;
+        best = std::max(best, macs / took.count());
+    } while (Clock::now() < end);
+    return best;
+}
+
 }  // namespace
 
 void bind_kernels(nb::module_& m) {
@@ -78,9 +91,10 @@ void bind_kernels(nb::module_& m) {
     });
     m.def("simd_level", [] { return std::string(active().name); });
     m.def("set_simd_level", [](std::string_view name) { set_level(name); }, "name"_a);
+    m.def("popcount_peak", &popcount_peak, "seconds"_a,
+          "Products of two signs in a second at best, of one thread at the level in use.");
     m.def("pack_signs", &pack_signs, "x"_a.noconvert(), "out"_a.noconvert());
     m.def("hamming", &hamming, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
-    m.def("gemm", &gemm, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
     m.def("signs", &signs, "x"_a.noconvert(), "out"_a.noconvert(), "threads"_a);
     m.def("approx_gradient", &approx_gradient, "gradient"_a.noconvert(), "x"_a.noconvert(),
           "out"_a.noconvert(), "threads"_a);

@@ -54,6 +54,28 @@ std::size_t binary_conv(SidedNetwork& net, std::size_t in, const Tensor<std::uin
         {in});
 }
 
+std::size_t binary_weight_conv(SidedNetwork& net, std::size_t in,
+                               const Tensor<std::uint8_t>& weight, const Vector& scale,
+                               const Vector& bias, const Sides& stride, const Sides& padding,
+                               const Sides& dilation, std::size_t groups, int pad_value) {
+    const Window window = net.window_of_weight(shape_of(weight), stride, padding, dilation);
+    return net.add(
+        make_binary_weight_conv(net.value(in), Bytes(weight.data(), weight.size()), span_of(scale),
+                                span_of(bias), weight.shape(0), window, groups, pad_value),
+        {in});
+}
+
+std::size_t byte_conv(SidedNetwork& net, std::size_t in, const Tensor<std::int8_t>& weight,
+                      const In<float, 1>& scale, const Vector& bias, const Sides& stride,
+                      const Sides& padding, const Sides& dilation, std::size_t groups, float step,
+                      int zero) {
+    const Window window = net.window_of_weight(shape_of(weight), stride, padding, dilation);
+    return net.add(make_byte_conv(net.value(in), std::span(weight.data(), weight.size()),
+                                  Floats(scale.data(), scale.size()), span_of(bias),
+                                  weight.shape(0), window, groups, step, zero),
+                   {in});
+}
+
 std::size_t scale_map(SidedNetwork& net, std::size_t in, const Tensor<float>& map) {
     const Shape shape = net.shape_of_map(shape_of(map));
     return net.add(make_scale_map(net.value(in), Floats(map.data(), map.size()), shape), {in});
@@ -99,6 +121,25 @@ void run(const SidedNetwork& net, const Tensor<float>& x, const Sides& outputs,
     net.run(x.data(), n, targets, threads);
 }
 
+// A list of (numbers of operators, seconds, binary MACs, real MACs, bytes), one for each stage.
+nb::list profile(const SidedNetwork& net, const Tensor<float>& x, std::size_t repeats,
+                 std::size_t threads) {
+    require(has_shape(x, 1, net.outside(0)),
+            "[profile] x must have the shape (1, c, sides) that the network was built for");
+    require(repeats >= 1, "[profile] repeats must be at least 1");
+    std::vector<StageProfile> stages;
+    {
+        nb::gil_scoped_release nogil;
+        stages = net.profile(x.data(), repeats, threads);
+    }
+    nb::list out;
+    for (const StageProfile& stage : stages) {
+        out.append(nb::make_tuple(stage.operators, stage.seconds, stage.work.binary_macs,
+                                  stage.work.real_macs, stage.bytes));
+    }
+    return out;
+}
+
 }  // namespace
 
 void bind_runtime(nb::module_& m) {
@@ -125,6 +166,12 @@ void bind_runtime(nb::module_& m) {
         .def("binary_conv", &binary_conv, "input"_a, "weight"_a.noconvert(),
              "scale"_a.noconvert().none(), "bias"_a.noconvert().none(), "stride"_a, "padding"_a,
              "dilation"_a, "groups"_a, "pad_value"_a)
+        .def("binary_weight_conv", &binary_weight_conv, "input"_a, "weight"_a.noconvert(),
+             "scale"_a.noconvert().none(), "bias"_a.noconvert().none(), "stride"_a, "padding"_a,
+             "dilation"_a, "groups"_a, "pad_value"_a)
+        .def("byte_conv", &byte_conv, "input"_a, "weight"_a.noconvert(), "scale"_a.noconvert(),
+             "bias"_a.noconvert().none(), "stride"_a, "padding"_a, "dilation"_a, "groups"_a,
+             "step"_a, "zero"_a)
         .def(
             "affine",
             [](Net& net, std::size_t in, In<float, 1> scale, In<float, 1> bias) {
@@ -215,6 +262,8 @@ void bind_runtime(nb::module_& m) {
         .def(
             "finish", [](Net& net, const Sides& outputs) { net.finish(outputs); }, "outputs"_a)
         .def_prop_ro("arena_bytes", [](const Net& net) { return net.arena_bytes(); })
+        .def_prop_ro("level", &Net::level, "The SIMD level that finish() chose.")
+        .def("profile", &profile, "x"_a.noconvert(), "repeats"_a, "threads"_a)
         .def("run", &run, "x"_a.noconvert(), "outputs"_a, "outs"_a, "threads"_a);
 }
 

@@ -16,14 +16,21 @@ bool cpu_has_avx2() {
            __builtin_cpu_supports("f16c") && __builtin_cpu_supports("popcnt");
 }
 
-bool cpu_has_avx512() {
+bool cpu_has_avx512bw() {
     return cpu_has_avx2() && __builtin_cpu_supports("avx512f") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+           __builtin_cpu_supports("avx512vl");
+}
+
+bool cpu_has_avx512() {
+    return cpu_has_avx512bw() && __builtin_cpu_supports("avx512vnni") &&
            __builtin_cpu_supports("avx512vpopcntdq");
 }
 #else
 bool cpu_has_avx2() {
+    return false;
+}
+bool cpu_has_avx512bw() {
     return false;
 }
 bool cpu_has_avx512() {

@@ -15,25 +15,77 @@ std::vector<Kernels> detect() {
     rows.push_back({.name = "scalar",
                     .pack_signs = pack_signs::scalar,
                     .hamming = hamming::scalar,
-                    .gemm = gemm::scalar,
                     .distance = distance::scalar,
-                    .sign = sign::scalar});
+                    .sign = sign::scalar,
+                    .binary_dots = &binary_dots::scalar,
+                    .real_dots = &real_dots::scalar,
+                    .byte_dots = &byte_dots::scalar,
+                    .taps = &taps::scalar,
+                    .pointwise = &pointwise::scalar,
+                    .popcount_peak = popcount_peak::scalar,
+                    .sign_dots = nullptr});
+#if defined(__aarch64__)
+    rows.push_back({.name = "neon",
+                    .pack_signs = pack_signs::scalar,
+                    .hamming = hamming::scalar,
+                    .distance = distance::scalar,
+                    .sign = sign::scalar,
+                    .binary_dots = &binary_dots::neon,
+                    .real_dots = &real_dots::neon,
+                    .byte_dots = &byte_dots::neon,
+                    .taps = &taps::neon,
+                    .pointwise = &pointwise::neon,
+                    .popcount_peak = popcount_peak::neon,
+                    .sign_dots = nullptr});
+#endif
 #if defined(__x86_64__)
     if (cpu_has_avx2()) {
         rows.push_back({.name = "avx2",
                         .pack_signs = pack_signs::avx2,
                         .hamming = hamming::avx2,
-                        .gemm = gemm::avx2,
                         .distance = distance::avx2,
-                        .sign = sign::avx2});
+                        .sign = sign::avx2,
+                        .binary_dots = &binary_dots::avx2,
+                        .real_dots = &real_dots::avx2,
+                        .byte_dots = &byte_dots::avx2,
+                        .taps = &taps::avx2,
+                        .pointwise = &pointwise::avx2,
+                        .popcount_peak = popcount_peak::avx2,
+                        .sign_dots = nullptr});
+    }
+    if (cpu_has_avx512bw()) {
+        rows.push_back({.name = "avx512bw",
+                        .pack_signs = pack_signs::avx512,
+                        .hamming = hamming::avx2,
+                        .distance = distance::avx2,
+                        .sign = sign::avx512,
+                        .binary_dots = &binary_dots::avx512bw,
+                        .real_dots = &real_dots::avx512,
+                        .byte_dots = &byte_dots::avx512bw,
+                        .taps = &taps::avx512,
+                        .pointwise = &pointwise::avx512,
+                        .popcount_peak = popcount_peak::avx2,
+                        .sign_dots = nullptr});
     }
     if (cpu_has_avx512()) {
         rows.push_back({.name = "avx512",
                         .pack_signs = pack_signs::avx512,
                         .hamming = hamming::avx512,
-                        .gemm = gemm::avx512,
                         .distance = distance::avx512,
-                        .sign = sign::avx512});
+                        .sign = sign::avx512,
+                        .binary_dots = &binary_dots::avx512,
+                        .real_dots = &real_dots::avx512,
+                        .byte_dots = &byte_dots::avx512,
+                        .taps = &taps::avx512,
+                        .pointwise = &pointwise::avx512,
+                        .popcount_peak = popcount_peak::avx512,
+                        .sign_dots = nullptr});
+    }
+    if (cpu_has_amx()) {
+        Kernels row = rows.back();
+        row.name = "amx";
+        row.sign_dots = &sign_dots::amx;
+        rows.push_back(row);
     }
 #endif
     return rows;

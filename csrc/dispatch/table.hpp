@@ -3,11 +3,17 @@
 #include <string_view>
 #include <vector>
 
+#include "bitgrove/binary_dots.hpp"
+#include "bitgrove/byte_dots.hpp"
 #include "bitgrove/distance.hpp"
-#include "bitgrove/gemm.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/pack_signs.hpp"
+#include "bitgrove/pointwise.hpp"
+#include "bitgrove/popcount_peak.hpp"
+#include "bitgrove/real_dots.hpp"
 #include "bitgrove/sign.hpp"
+#include "bitgrove/sign_dots.hpp"
+#include "bitgrove/taps.hpp"
 
 namespace bitgrove {
 
@@ -15,9 +21,15 @@ struct Kernels {
     const char* name;
     PackSignsFn pack_signs;
     HammingFn hamming;
-    GemmFn gemm;
     DistanceKernels distance;
     SignKernels sign;
+    const BinaryDotsKernels* binary_dots;
+    const RealDotsKernels* real_dots;
+    const ByteDotsKernels* byte_dots;
+    const TapsKernels* taps;
+    const PointwiseKernels* pointwise;
+    PopcountPeakFn popcount_peak;
+    const SignDotsKernels* sign_dots;  // null where the CPU has no unit for it
 };
 
 // The levels that this CPU can run, slowest first; front() is always "scalar".

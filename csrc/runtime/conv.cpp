@@ -1,173 +1,256 @@
-// Real convolution: patches gathered into rows, then one matrix product for each tile of pixels.
-#include <algorithm>
-
+// Convolution of real values, with real filters or filters of one bit per weight.
+#include "aligned.hpp"
 #include "op.hpp"
+#include "packed_rows.hpp"
+#include "window_runs.hpp"
 
 namespace bitgrove::runtime {
 namespace {
 
-constexpr std::size_t tile_pixels = 64;
+constexpr std::size_t cached_bytes = 32 * 1024;
 
-class Conv : public Op {
+class Conv : public Producer {
   public:
-    Conv(const Value& in, Value result, Floats weight, Floats bias, const Window& window,
-         std::size_t groups, float pad_value)
-        : Op(result),
+    Conv(const Value& in, const Value& result, const Window& window, std::size_t groups,
+         int pad_value)
+        : Producer(result),
           in_(in.shape),
           window_(window),
           groups_(groups),
-          pad_value_(pad_value),
-          bias_(bias.begin(), bias.end()) {
-        // The matrix product wants [patch][out]; the file holds [out][patch].
-        const std::size_t patch = patch_size(), outs = result.shape.c / groups;
-        weight_.resize(weight.size());
-        for (std::size_t g = 0; g < groups; ++g) {
-            for (std::size_t o = 0; o < outs; ++o) {
-                for (std::size_t p = 0; p < patch; ++p) {
-                    weight_[(g * patch + p) * outs + o] = weight[(g * outs + o) * patch + p];
-                }
+          pad_value_(pad_value) {}
+
+    Border border() const override { return window_border(window_, in_, result.shape, pad_value_); }
+
+    void prepare(const Kernels& kernels, std::span<const Layout> inputs) override {
+        runs_ = window_runs(window_, inputs[0], sizeof(float), channels());
+        // The groups lie one after the other, each in whole blocks.
+        const RealDotsKernels& dots = *kernels.real_dots;
+        block_ = dots.block;
+        block_bytes_ = bits_.empty() ? dots.block_bytes(size()) : dots.sign_block_bytes(size());
+        group_bytes_ = (outs() + block_ - 1) / block_ * block_bytes_;
+        packed_ = allocate(groups_ * group_bytes_);
+        for (std::size_t g = 0; g < groups_; ++g) {
+            std::byte* to = packed_.get() + g * group_bytes_;
+            if (bits_.empty()) {
+                dots.pack(weight_.data() + g * outs() * size(), outs(), size(), to);
+            } else {
+                const std::size_t words = words_for(size());
+                dots.pack_signs(bits_.data() + g * outs() * words, outs(), size(), to);
             }
         }
+        signs_ = !bits_.empty();
+        weight_ = {};
+        bits_ = {};
     }
 
-    std::size_t scratch_bytes() const override {
-        return tile_pixels * (patch_size() + result.shape.c / groups_) * sizeof(float);
-    }
-
-    void run(const Call& call) const override {
-        const std::size_t outs = result.shape.c / groups_, patch = patch_size();
-        const float* bias = bias_.empty() ? nullptr : bias_.data();
-        if (pointwise()) {
-            call.kernels.gemm(call.real(), weight_.data(), bias, in_.pixels(), outs, patch,
-                              call.real_out());
-            return;
-        }
-        float* patches = static_cast<float*>(call.scratch);
-        float* products = patches + tile_pixels * patch;
-        const std::size_t pixels = result.shape.pixels();
-        for (std::size_t first = 0; first < pixels; first += tile_pixels) {
-            const std::size_t count = std::min(tile_pixels, pixels - first);
+    void run(const Call& call, const Part& part, Sink& sink) const override {
+        const View& in = call.in(0);
+        const auto kernel =
+            signs_ ? call.kernels.real_dots->run_signs : call.kernels.real_dots->run;
+        const auto compute = [&](const Tile& tile) {
+            const std::size_t first = groups_ == 1 ? tile.channel : 0;
+            const std::size_t outs = groups_ == 1 ? tile.channels : this->outs();
+            const auto* x =
+                reinterpret_cast<const float*>(window_start(window_, in, tile.z, tile.y, tile.x));
+            RealDots dots{.x = x,
+                          .pixel_stride = distance(window_.stride[2] * in_.c),
+                          .pixels = tile.pixels,
+                          .runs = runs_.data(),
+                          .run_count = runs_.size(),
+                          .size = size(),
+                          .weight = packed_.get() + first / block_ * block_bytes_,
+                          .bias = kernel_bias_.empty() ? nullptr : kernel_bias_.data() + first,
+                          .outs = outs,
+                          .out = tile.data,
+                          .out_stride = tile.stride};
             for (std::size_t g = 0; g < groups_; ++g) {
-                for (std::size_t i = 0; i < count; ++i) {
-                    gather(call.real(), first + i, g, patches + i * patch);
-                }
-                float* target = call.real_out() + first * result.shape.c;
-                call.kernels.gemm(patches, weight_.data() + g * patch * outs,
-                                  bias ? bias + g * outs : nullptr, count, outs, patch,
-                                  groups_ == 1 ? target : products);
-                if (groups_ == 1) continue;
-                for (std::size_t i = 0; i < count; ++i) {
-                    std::copy_n(products + i * outs, outs, target + i * result.shape.c + g * outs);
-                }
+                kernel(dots);
+                dots.x += channels();
+                dots.weight = static_cast<const std::byte*>(dots.weight) + group_bytes_;
+                if (dots.bias) dots.bias += outs;
+                dots.out += outs;
+            }
+        };
+        // Filters that do not fit into first-level cache are used for many pixels at a time.
+        const bool large = groups_ == 1 && group_bytes_ > cached_bytes && result.shape.pixels() > 1;
+        each_tile(part, result.shape, sink, compute, large ? 64 : 0);
+    }
+
+    Work work() const override {
+        const double macs = static_cast<double>(result.shape.size()) * static_cast<double>(size());
+        return {.real_macs = macs, .weight_bytes = groups_ * group_bytes_};
+    }
+
+    bool splits_channels() const override { return groups_ == 1; }
+    bool makes_single_rows() const override { return true; }
+    // One row is read at a time.
+    std::size_t window_rows() const override {
+        return window_.kernel == Triple{1, 1, window_.kernel[2]} && border().empty() ? 1 : 0;
+    }
+    Range rows_read(std::size_t y) const override {
+        return {y * window_.stride[1], y * window_.stride[1] + 1};
+    }
+
+    void set_weight(Floats weight, Floats bias) {
+        weight_.assign(weight.begin(), weight.end());
+        kernel_bias_.assign(bias.begin(), bias.end());
+    }
+
+    // The taps of a filter one after the other, without the padding of each.
+    void set_signs(Bytes weight, Floats scale, Floats bias) {
+        const std::size_t bytes = (channels() + 7) / 8, words = words_for(size());
+        bits_.assign(result.shape.c * words, 0);
+        for (std::size_t o = 0; o < result.shape.c; ++o) {
+            for (std::size_t k = 0; k < size(); ++k) {
+                const std::size_t tap = o * window_.taps() + k / channels(), c = k % channels();
+                const std::uint64_t bit = weight[tap * bytes + c / 8] >> (7 - c % 8) & 1;
+                bits_[o * words + k / 64] |= bit << (k % 64);
             }
         }
+        this->scale.assign(scale.begin(), scale.end());
+        this->bias.assign(bias.begin(), bias.end());
     }
 
   private:
-    std::size_t patch_size() const { return window_.taps() * (in_.c / groups_); }
-
-    bool pointwise() const {
-        return groups_ == 1 && window_.taps() == 1 && window_.stride == Triple{1, 1, 1} &&
-               window_.padding == Triple{0, 0, 0};
-    }
-
-    void gather(const float* x, std::size_t pixel, std::size_t group, float* patch) const {
-        const std::size_t channels = in_.c / groups_;
-        every_tap(window_, in_, place(pixel, result.shape),
-                  [&](std::size_t, bool inside, std::size_t at) {
-                      if (inside) {
-                          std::copy_n(x + at * in_.c + group * channels, channels, patch);
-                      } else {
-                          std::fill_n(patch, channels, pad_value_);
-                      }
-                      patch += channels;
-                  });
-    }
+    std::size_t channels() const { return in_.c / groups_; }  // of the input, that a filter reads
+    std::size_t outs() const { return result.shape.c / groups_; }
+    std::size_t size() const { return window_.taps() * channels(); }
 
     Shape in_;
     Window window_;
     std::size_t groups_;
-    float pad_value_;
-    std::vector<float> weight_;  // [groups][patch][out / groups]
-    std::vector<float> bias_;
+    int pad_value_;
+    std::vector<float> weight_;        // [out][size], until prepare()
+    std::vector<std::uint64_t> bits_;  // [out][words_for(size)], until prepare()
+    std::vector<float> kernel_bias_;
+    bool signs_ = false;
+    std::vector<Run> runs_;
+    std::size_t block_ = 0, block_bytes_ = 0, group_bytes_ = 0;
+    Aligned packed_;
 };
 
-// Every input channel by itself: few numbers for each output, so taps outside and channels inside.
-class Depthwise : public Op {
+// Every input channel by itself.
+class Depthwise : public Producer {
   public:
-    Depthwise(const Value& in, Value result, Floats weight, Floats bias, const Window& window,
-              float pad_value)
-        : Op(result),
+    Depthwise(const Value& in, const Value& result, Floats weight, Floats bias,
+              const Window& window, int pad_value)
+        : Producer(result),
           in_(in.shape),
           window_(window),
           multiplier_(result.shape.c / in.shape.c),
-          pad_value_(pad_value),
-          bias_(bias.begin(), bias.end()) {
-        const std::size_t outs = result.shape.c, taps = window.taps();
-        bias_.resize(outs, 0.0f);
+          pad_value_(pad_value) {
+        // [multiple][tap][channel]: the outputs of a channel are neighbours in the file.
+        const std::size_t taps = window.taps();
         weight_.resize(weight.size());
-        for (std::size_t o = 0; o < outs; ++o) {
-            for (std::size_t t = 0; t < taps; ++t) weight_[t * outs + o] = weight[o * taps + t];
+        bias_.resize(result.shape.c, 0.0f);
+        for (std::size_t o = 0; o < result.shape.c; ++o) {
+            const std::size_t m = o % multiplier_, c = o / multiplier_;
+            for (std::size_t t = 0; t < taps; ++t) {
+                weight_[(m * taps + t) * in_.c + c] = weight[o * taps + t];
+            }
+            if (!bias.empty()) bias_[m * in_.c + c] = bias[o];
         }
     }
 
-    void run(const Call& call) const override {
-        const std::size_t outs = result.shape.c;
-        float* out = call.real_out();
-        for (std::size_t p = 0; p < result.shape.pixels(); ++p, out += outs) {
-            std::copy(bias_.begin(), bias_.end(), out);
-            every_tap(window_, in_, place(p, result.shape),
-                      [&](std::size_t tap, bool inside, std::size_t at) {
-                          const float* weight = weight_.data() + tap * outs;
-                          if (inside) {
-                              accumulate(weight, call.real() + at * in_.c, out);
-                          } else if (pad_value_ != 0) {
-                              for (std::size_t o = 0; o < outs; ++o) {
-                                  out[o] += weight[o] * pad_value_;
-                              }
-                          }
-                      });
+    Border border() const override { return window_border(window_, in_, result.shape, pad_value_); }
+
+    void prepare(const Kernels&, std::span<const Layout> inputs) override {
+        offsets_.clear();
+        for (const Run& run : window_runs(window_, inputs[0], sizeof(float), 0)) {
+            offsets_.push_back(run.offset);
         }
     }
+
+    std::size_t scratch_bytes() const override {
+        const std::size_t width = tile_width(result.shape.w, result.shape.c);
+        return multiplier_ == 1 ? 0 : width * in_.c * sizeof(float);
+    }
+
+    void run(const Call& call, const Part& part, Sink& sink) const override {
+        each_tile(part, result.shape, sink, [&](const Tile& tile) {
+            const std::byte* x = window_start(window_, call.in(0), tile.z, tile.y, tile.x);
+            Taps taps{.x = reinterpret_cast<const float*>(x),
+                      .pixel_stride = distance(window_.stride[2] * in_.c),
+                      .pixels = tile.pixels,
+                      .offsets = offsets_.data(),
+                      .count = offsets_.size(),
+                      .weight = weight_.data(),
+                      .bias = bias_.data(),
+                      .channels = in_.c,
+                      .out = tile.data,
+                      .out_stride = tile.stride};
+            if (multiplier_ == 1) {
+                call.kernels.taps->weighted(taps);
+                return;
+            }
+            auto* room = reinterpret_cast<float*>(call.scratch);
+            taps.out = room;
+            taps.out_stride = in_.c;
+            for (std::size_t m = 0; m < multiplier_; ++m) {
+                call.kernels.taps->weighted(taps);
+                taps.weight += offsets_.size() * in_.c;
+                taps.bias += in_.c;
+                for (std::size_t p = 0; p < tile.pixels; ++p) {
+                    for (std::size_t c = 0; c < in_.c; ++c) {
+                        tile.data[p * tile.stride + c * multiplier_ + m] = room[p * in_.c + c];
+                    }
+                }
+            }
+        });
+    }
+
+    Work work() const override {
+        const auto macs = static_cast<double>(result.shape.size() * window_.taps());
+        return {.real_macs = macs, .weight_bytes = weight_.size() * sizeof(float)};
+    }
+
+    bool makes_single_rows() const override { return true; }
 
   private:
-    void accumulate(const float* weight, const float* x, float* out) const {
-        if (multiplier_ == 1) {
-            for (std::size_t c = 0; c < in_.c; ++c) out[c] += weight[c] * x[c];
-            return;
-        }
-        for (std::size_t c = 0; c < in_.c; ++c) {
-            for (std::size_t m = c * multiplier_; m < (c + 1) * multiplier_; ++m) {
-                out[m] += weight[m] * x[c];
-            }
-        }
-    }
-
     Shape in_;
     Window window_;
     std::size_t multiplier_;  // outputs of each input channel
-    float pad_value_;
-    std::vector<float> weight_;  // [taps][out]
-    std::vector<float> bias_;
+    int pad_value_;
+    std::vector<float> weight_, bias_;
+    std::vector<std::ptrdiff_t> offsets_;  // of the taps
 };
+
+Value convolved(const Value& in, std::size_t out_channels, const Window& window, std::size_t groups,
+                Floats bias, int pad_value) {
+    require_real(in);
+    require(
+        groups >= 1 && in.shape.c % groups == 0 && out_channels % groups == 0 && out_channels >= 1,
+        "groups must divide the channels of input and output");
+    require(bias.empty() || bias.size() == out_channels, "bias must have one number per channel");
+    require(pad_value >= -1 && pad_value <= 1, "pad_value must be -1, 0 or 1");
+    return {Kind::real, window.out(in.shape, out_channels)};
+}
 
 }  // namespace
 
 OpPtr make_conv(const Value& in, Floats weight, Floats bias, std::size_t out_channels,
                 const Window& window, std::size_t groups, int pad_value) {
-    require_real(in);
-    require(groups >= 1 && in.shape.c % groups == 0 && out_channels % groups == 0,
-            "groups must divide the channels of input and output");
+    const Value result = convolved(in, out_channels, window, groups, bias, pad_value);
     require(weight.size() == out_channels * window.taps() * (in.shape.c / groups),
             "weight must have shape (out, kernel..., in / groups)");
-    require(bias.empty() || bias.size() == out_channels, "bias must have one number per channel");
-    require(pad_value >= -1 && pad_value <= 1, "pad_value must be -1, 0 or 1");
-    const Value result{Kind::real, window.out(in.shape, out_channels)};
-    const auto pad = static_cast<float>(pad_value);
     if (groups > 1 && groups == in.shape.c) {
-        return std::make_unique<Depthwise>(in, result, weight, bias, window, pad);
+        return std::make_unique<Depthwise>(in, result, weight, bias, window, pad_value);
     }
-    return std::make_unique<Conv>(in, result, weight, bias, window, groups, pad);
+    auto conv = std::make_unique<Conv>(in, result, window, groups, pad_value);
+    conv->set_weight(weight, bias);
+    return conv;
+}
+
+OpPtr make_binary_weight_conv(const Value& in, Bytes weight, Floats scale, Floats bias,
+                              std::size_t out_channels, const Window& window, std::size_t groups,
+                              int pad_value) {
+    const Value result = convolved(in, out_channels, window, groups, bias, pad_value);
+    require(scale.empty() || scale.size() == out_channels,
+            "scale must have one number per channel");
+    require_packed(weight, out_channels * window.taps(), in.shape.c / groups);
+    auto conv = std::make_unique<Conv>(in, result, window, groups, pad_value);
+    conv->set_signs(weight, scale, bias);
+    return conv;
 }
 
 }  // namespace bitgrove::runtime

@@ -7,31 +7,87 @@
 #include <vector>
 
 #include "../dispatch/table.hpp"
-#include "window.hpp"
+#include "layout.hpp"
+#include "tile.hpp"
 
 namespace bitgrove::runtime {
 
-// Where one operator reads and writes during one call.
-struct Call {
-    const Kernels& kernels;
-    std::span<const void* const> in;
-    void* out;
-    void* scratch;  // Op::scratch_bytes() bytes, 64-byte aligned
-
-    const float* real(int i = 0) const { return static_cast<const float*>(in[i]); }
-    const std::uint64_t* bits() const { return static_cast<const std::uint64_t*>(in[0]); }
-    float* real_out() const { return static_cast<float*>(out); }
-    std::uint64_t* bits_out() const { return static_cast<std::uint64_t*>(out); }
+// What one run of an operator costs, for the table by layer.
+struct Work {
+    double binary_macs = 0, real_macs = 0;
+    std::size_t weight_bytes = 0;  // as they lie in memory
 };
 
 class Op {
   public:
     explicit Op(Value result) : result(result) {}
     virtual ~Op() = default;
-    virtual void run(const Call& call) const = 0;
-    virtual std::size_t scratch_bytes() const { return 0; }
+
+    // What this operator reads around an input.
+    virtual Border border() const { return {}; }
+    // Called once, when the level and the places of the inputs are known.
+    virtual void prepare(const Kernels&, std::span<const Layout>) {}
+    virtual Work work() const { return {}; }
 
     const Value result;
+};
+
+// Where an operator reads during one run.
+struct Call {
+    const Kernels& kernels;
+    std::span<const View> views;  // of all values
+    std::span<const std::size_t> inputs;
+    const View* streamed;  // what stands in for the first input, or null
+    std::byte* scratch;    // 64-byte aligned
+
+    const View& in(std::size_t i) const {
+        return i == 0 && streamed ? *streamed : views[inputs[i]];
+    }
+};
+
+// Makes tiles of real numbers out of stored values.
+class Producer : public Op {
+  public:
+    using Op::Op;
+    virtual void run(const Call& call, const Part& part, Sink& sink) const = 0;
+    virtual std::size_t scratch_bytes() const { return 0; }
+    // Whether parts may have some of the channels only, in whole sixty-fours.
+    virtual bool splits_channels() const { return false; }
+    // Rows of the input that one row of the result reads, if it asks for each by View::at and its
+    // input may therefore be made while it is read; else 0.
+    virtual std::size_t window_rows() const { return 0; }
+    // The first and the last such row.
+    virtual Range rows_read(std::size_t) const { return {0, 0}; }
+    // A row of the result costs the same, made by itself.
+    virtual bool makes_single_rows() const { return false; }
+
+    // What is left to do to each channel of the tiles, as the steps after them; empty for nothing.
+    std::vector<float> scale, bias;
+};
+
+// Changes tiles in place. The first input is the tile; the others are stored.
+class Step : public Op {
+  public:
+    using Op::Op;
+    virtual void apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const = 0;
+    // Whether it does all by Tile::rows(), so that the results may go elsewhere.
+    virtual bool moves() const { return false; }
+    // Whether the tile may be any of the inputs.
+    virtual bool commutes() const { return false; }
+};
+
+// Writes the signs of tiles.
+class Packer : public Op {
+  public:
+    using Op::Op;
+    virtual void pack(const Kernels& kernels, const Tile& tile, const View& out) const = 0;
+};
+
+// Makes bits out of bits.
+class BitOp : public Op {
+  public:
+    using Op::Op;
+    virtual void run(const Call& call, const Part& part, const View& out) const = 0;
 };
 
 using OpPtr = std::unique_ptr<Op>;
@@ -44,6 +100,16 @@ using Bytes = std::span<const std::uint8_t>;
 // weight: float32[out][kd][kh][kw][in/groups]; bias: float32[out] or empty.
 OpPtr make_conv(const Value& in, Floats weight, Floats bias, std::size_t out_channels,
                 const Window& window, std::size_t groups, int pad_value);
+// weight: uint8[out][kd][kh][kw][ceil(in/groups/8)], np.packbits order, on real values.
+OpPtr make_binary_weight_conv(const Value& in, Bytes weight, Floats scale, Floats bias,
+                              std::size_t out_channels, const Window& window, std::size_t groups,
+                              int pad_value);
+// weight: int8 as in make_conv, -127 to 127. The input becomes bytes: x / step rounded to the
+// nearest, ties to even, plus zero, clamped to 0 to 255; the border is zero. The result is
+// scale[o] * (sum of weight * (byte - zero)) + bias[o].
+OpPtr make_byte_conv(const Value& in, std::span<const std::int8_t> weight, Floats scale,
+                     Floats bias, std::size_t out_channels, const Window& window,
+                     std::size_t groups, float step, int zero);
 
 // sign(x - threshold) per channel, flipped where a bit of `flip` (np.packbits order) is set.
 OpPtr make_sign(const Value& in, Floats threshold, Bytes flip, std::size_t groups);

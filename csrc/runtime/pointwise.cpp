@@ -1,61 +1,55 @@
-// Operators that treat every number by itself, and the flattening before a linear layer.
-#include <algorithm>
-#include <cmath>
+// Operators that treat every number by itself.
+#include "pointwise.hpp"
 
-#include "op.hpp"
+#include <cmath>
 
 namespace bitgrove::runtime {
 namespace {
 
-// One function of (number, channel) over a whole value.
-template <typename F>
-class Map : public Op {
-  public:
-    Map(const Value& in, F f) : Op(in), f_(std::move(f)) {}
-    void run(const Call& call) const override {
-        const float* x = call.real();
-        float* out = call.real_out();
-        const std::size_t channels = result.shape.c;
-        for (std::size_t p = 0; p < result.shape.pixels(); ++p) {
-            for (std::size_t c = 0; c < channels; ++c) {
-                out[p * channels + c] = f_(x[p * channels + c], c);
-            }
-        }
-    }
-
-  private:
-    F f_;
-};
-
-template <typename F>
-OpPtr map(const Value& in, F f) {
-    require_real(in);
-    return std::make_unique<Map<F>>(in, std::move(f));
+const float* from(const std::vector<float>& numbers, const Tile& tile) {
+    return numbers.empty() ? nullptr : numbers.data() + tile.channel;
 }
 
-std::vector<float> copy(Floats values) {
-    return {values.begin(), values.end()};
+// Pixel (z, y, x) of another value, at the tile's first channel.
+const float* beside(const View& other, const Tile& tile) {
+    return other.real(distance(tile.z), distance(tile.y), distance(tile.x)) + tile.channel;
 }
 
-class Add : public Op {
+std::size_t stride(const View& view) {
+    return static_cast<std::size_t>(view.pixel) / sizeof(float);
+}
+
+class Add : public Step {
   public:
-    using Op::Op;
-    void run(const Call& call) const override {
-        const float *a = call.real(0), *b = call.real(1);
-        for (std::size_t i = 0; i < result.shape.size(); ++i) call.real_out()[i] = a[i] + b[i];
+    using Step::Step;
+    bool moves() const override { return true; }
+    bool commutes() const override { return true; }
+    void apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const override {
+        kernels.pointwise->add(tile.rows(), beside(others[0], tile), stride(others[0]));
     }
 };
 
-class Multiply : public Op {
+class Multiply : public Step {
   public:
     Multiply(const Value& a, const Value& b)
-        : Op(a), sharing_(a.shape.c / b.shape.c), one_pixel_(b.shape.pixels() == 1) {}
-    void run(const Call& call) const override {
-        const float *a = call.real(0), *b = call.real(1);
-        const std::size_t channels = result.shape.c;
-        for (std::size_t i = 0; i < result.shape.size(); ++i) {
-            const std::size_t at = one_pixel_ ? i % channels : i;
-            call.real_out()[i] = a[i] * b[at / sharing_];
+        : Step(a), sharing_(a.shape.c / b.shape.c), one_pixel_(b.shape.pixels() == 1) {}
+    void apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const override {
+        const View& b = others[0];
+        const float* factor = one_pixel_
+                                  ? b.real(0, 0, 0)
+                                  : b.real(distance(tile.z), distance(tile.y), distance(tile.x));
+        const std::size_t step = one_pixel_ ? 0 : stride(b);
+        if (sharing_ == 1) {
+            kernels.pointwise->multiply(tile.rows(), factor + tile.channel, step);
+        } else if (sharing_ == result.shape.c) {
+            kernels.pointwise->scale_pixels(tile.rows(), factor, step);
+        } else {
+            for (std::size_t p = 0; p < tile.pixels; ++p) {
+                for (std::size_t c = 0; c < tile.channels; ++c) {
+                    tile.data[p * tile.stride + c] *=
+                        factor[p * step + (tile.channel + c) / sharing_];
+                }
+            }
         }
     }
 
@@ -64,57 +58,104 @@ class Multiply : public Op {
     bool one_pixel_;       // of b, for all of a
 };
 
-class ScaleMap : public Op {
+class ScaleMap : public Step {
   public:
-    ScaleMap(const Value& in, Floats map, const Shape& s) : Op(in), map_(map.begin(), map.end()) {
+    ScaleMap(const Value& in, Floats map, const Shape& s) : Step(in), map_(map.begin(), map.end()) {
         const std::size_t steps[] = {s.h * s.w * s.c, s.w * s.c, s.c};
         for (int axis : {0, 1, 2}) step_[axis] = s.side(axis) == 1 ? 0 : steps[axis];
-        channel_step_ = s.c == 1 ? 0 : 1;
+        one_channel_ = s.c == 1;
     }
-    void run(const Call& call) const override {
-        const float* x = call.real();
-        float* out = call.real_out();
-        const std::size_t channels = result.shape.c;
-        for (std::size_t p = 0; p < result.shape.pixels(); ++p) {
-            const Triple o = place(p, result.shape);
-            const float* map = map_.data() + o[0] * step_[0] + o[1] * step_[1] + o[2] * step_[2];
-            for (std::size_t c = 0; c < channels; ++c) {
-                out[p * channels + c] = x[p * channels + c] * map[c * channel_step_];
-            }
+    void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
+        const float* map = map_.data() + tile.z * step_[0] + tile.y * step_[1] + tile.x * step_[2];
+        if (one_channel_) {
+            kernels.pointwise->scale_pixels(tile.rows(), map, step_[2]);
+        } else {
+            kernels.pointwise->multiply(tile.rows(), map + tile.channel, step_[2]);
         }
     }
 
   private:
     std::vector<float> map_;
-    Triple step_;  // 0 where the map has one number for the whole axis
-    std::size_t channel_step_;
+    Triple step_{};  // 0 where the map has one number for the whole axis
+    bool one_channel_;
 };
 
-class Flatten : public Op {
+class Relu : public Step {
   public:
-    explicit Flatten(const Value& in)
-        : Op(Value{Kind::real, {1, 1, 1, in.shape.size()}}), in_(in.shape) {}
-    void run(const Call& call) const override {
-        const std::size_t pixels = in_.pixels();
-        for (std::size_t c = 0; c < in_.c; ++c) {
-            for (std::size_t p = 0; p < pixels; ++p) {
-                call.real_out()[c * pixels + p] = call.real()[p * in_.c + c];
+    using Step::Step;
+    bool moves() const override { return true; }
+    void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
+        kernels.pointwise->relu(tile.rows());
+    }
+};
+
+class Sigmoid : public Step {
+  public:
+    using Step::Step;
+    void apply(const Kernels&, std::span<const View>, Tile& tile) const override {
+        for (std::size_t p = 0; p < tile.pixels; ++p) {
+            float* row = tile.data + p * tile.stride;
+            for (std::size_t c = 0; c < tile.channels; ++c) {
+                row[c] = 1.0f / (1.0f + std::exp(-row[c]));
             }
         }
     }
+};
+
+class Clip : public Step {
+  public:
+    Clip(const Value& in, float low, float high, float slope)
+        : Step(in), low_(low), high_(high), slope_(slope) {}
+    bool moves() const override { return true; }
+    void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
+        kernels.pointwise->clip(tile.rows(), low_, high_, slope_);
+    }
 
   private:
-    Shape in_;
+    float low_, high_, slope_;
+};
+
+class Prelu : public Step {
+  public:
+    Prelu(const Value& in, Floats slope, Floats before, Floats after)
+        : Step(in),
+          slope_(slope.begin(), slope.end()),
+          before_(before.begin(), before.end()),
+          after_(after.begin(), after.end()) {}
+    bool moves() const override { return true; }
+    void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
+        kernels.pointwise->prelu(tile.rows(), from(slope_, tile), from(before_, tile),
+                                 from(after_, tile));
+    }
+
+  private:
+    std::vector<float> slope_, before_, after_;
 };
 
 }  // namespace
 
+Affine::Affine(const Value& in, Floats scale, Floats bias)
+    : Step(in), scale_(scale.begin(), scale.end()), bias_(bias.begin(), bias.end()) {}
+
+void Affine::apply(const Kernels& kernels, std::span<const View> others, Tile& tile) const {
+    const float *scale = from(scale_, tile), *bias = from(bias_, tile);
+    if (others.empty()) {
+        kernels.pointwise->affine(tile.rows(), scale, bias);
+    } else {
+        kernels.pointwise->affine_add(tile.rows(), scale, bias, beside(others[0], tile),
+                                      stride(others[0]));
+    }
+}
+
+bool is_add(const Step& step) {
+    return dynamic_cast<const Add*>(&step) != nullptr;
+}
+
 OpPtr make_affine(const Value& in, Floats scale, Floats bias) {
+    require_real(in);
     require(scale.size() == in.shape.c && bias.size() == in.shape.c,
             "scale and bias must have one number per channel");
-    return map(in, [scale = copy(scale), bias = copy(bias)](float x, std::size_t c) {
-        return x * scale[c] + bias[c];
-    });
+    return std::make_unique<Affine>(in, scale, bias);
 }
 
 OpPtr make_scale_map(const Value& in, Floats values, const Shape& s) {
@@ -129,40 +170,29 @@ OpPtr make_scale_map(const Value& in, Floats values, const Shape& s) {
 }
 
 OpPtr make_relu(const Value& in) {
-    return map(in, [](float x, std::size_t) { return x > 0 ? x : 0.0f; });
+    require_real(in);
+    return std::make_unique<Relu>(in);
 }
 
 OpPtr make_sigmoid(const Value& in) {
-    return map(in, [](float x, std::size_t) { return 1.0f / (1.0f + std::exp(-x)); });
+    require_real(in);
+    return std::make_unique<Sigmoid>(in);
 }
 
 OpPtr make_clip(const Value& in, float low, float high, float slope) {
+    require_real(in);
     require(std::isfinite(low) && std::isfinite(high) && low <= high && std::isfinite(slope),
             "low must be at most high, and all finite");
-    return map(in, [=](float x, std::size_t) {
-        const float clipped = std::clamp(x, low, high);
-        return x == clipped ? x : clipped + (slope == 0 ? 0.0f : slope * (x - clipped));
-    });
+    return std::make_unique<Clip>(in, low, high, slope);
 }
 
 OpPtr make_prelu(const Value& in, Floats slope, Floats before, Floats after) {
+    require_real(in);
     const std::size_t channels = in.shape.c;
     require(slope.size() == channels && (before.empty() || before.size() == channels) &&
                 (after.empty() || after.size() == channels),
             "slope, before and after must have one number per channel");
-    if (before.empty() && after.empty()) {
-        return map(in, [slope = copy(slope)](float x, std::size_t c) {
-            return x >= 0 ? x : x * slope[c];
-        });
-    }
-    std::vector<float> in_shift = copy(before), out_shift = copy(after);
-    in_shift.resize(channels, 0.0f);
-    out_shift.resize(channels, 0.0f);
-    return map(in, [slope = copy(slope), in_shift = std::move(in_shift),
-                    out_shift = std::move(out_shift)](float x, std::size_t c) {
-        const float y = x + in_shift[c];
-        return (y >= 0 ? y : y * slope[c]) + out_shift[c];
-    });
+    return std::make_unique<Prelu>(in, slope, before, after);
 }
 
 OpPtr make_add(const Value& a, const Value& b) {
@@ -178,11 +208,6 @@ OpPtr make_multiply(const Value& a, const Value& b) {
             "both inputs must be real, the second of the first's sides or one pixel, and with a "
             "divisor of its channels");
     return std::make_unique<Multiply>(a, b);
-}
-
-OpPtr make_flatten(const Value& in) {
-    require_real(in);
-    return std::make_unique<Flatten>(in);
 }
 
 }  // namespace bitgrove::runtime

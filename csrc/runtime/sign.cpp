@@ -1,65 +1,47 @@
 // Real activations to bits.
-#include "op.hpp"
+#include "sign.hpp"
 
 namespace bitgrove::runtime {
+
+Sign::Sign(const Value& in, std::size_t groups, Floats threshold, std::vector<std::uint64_t> flip)
+    : Packer(Value{Kind::bits, in.shape, groups}),
+      channels_(in.shape.c / groups),
+      threshold_(threshold.begin(), threshold.end()),
+      flip_(std::move(flip)) {}
+
+void Sign::pack(const Kernels& kernels, const Tile& tile, const View& out) const {
+    const float* threshold = threshold_.empty() ? nullptr : threshold_.data();
+    const std::uint64_t* flip = flip_.empty() ? nullptr : flip_.data();
+    std::uint64_t* to = out.bits(distance(tile.z), distance(tile.y), distance(tile.x));
+    // All channels of a group, or, of one group, a part that starts at a whole word.
+    for (std::size_t g = 0; g < result.groups; ++g) {
+        const std::size_t at = result.groups == 1 ? tile.channel : g * channels_;
+        const std::size_t count = result.groups == 1 ? tile.channels : channels_;
+        const std::size_t word = result.groups == 1 ? at / 64 : g * result.words_per_group();
+        kernels.pack_signs(tile.data + at - tile.channel, tile.pixels, count, tile.stride,
+                           threshold ? threshold + at : nullptr, flip ? flip + word : nullptr,
+                           to + word, result.words_per_pixel());
+    }
+}
+
 namespace {
 
-class Sign : public Op {
-  public:
-    Sign(const Value& in, Value result, Floats threshold, Bytes flip)
-        : Op(result),
-          channels_(in.shape.c / result.groups),
-          threshold_(threshold.begin(), threshold.end()) {
-        if (flip.empty()) return;
-        flip_.resize(result.words_per_pixel(), 0);
-        for (std::size_t c = 0; c < in.shape.c; ++c) {
-            const std::uint64_t bit = flip[c / 8] >> (7 - c % 8) & 1;
-            const std::size_t group = c / channels_, inner = c % channels_;
-            flip_[group * result.words_per_group() + inner / 64] |= bit << (inner % 64);
-        }
-    }
-
-    void run(const Call& call) const override {
-        const std::size_t pixels = result.shape.pixels();
-        const float* threshold = threshold_.empty() ? nullptr : threshold_.data();
-        const std::uint64_t* flip = flip_.empty() ? nullptr : flip_.data();
-        if (result.groups == 1) {
-            call.kernels.pack_signs(call.real(), pixels, channels_, threshold, flip,
-                                    call.bits_out());
-            return;
-        }
-        for (std::size_t p = 0; p < pixels; ++p) {
-            for (std::size_t g = 0; g < result.groups; ++g) {
-                const std::size_t at = g * channels_, word = g * result.words_per_group();
-                call.kernels.pack_signs(call.real() + p * result.shape.c + at, 1, channels_,
-                                        threshold ? threshold + at : nullptr,
-                                        flip ? flip + word : nullptr,
-                                        call.bits_out() + p * result.words_per_pixel() + word);
-            }
-        }
-    }
-
-  private:
-    std::size_t channels_;  // per group
-    std::vector<float> threshold_;
-    std::vector<std::uint64_t> flip_;
-};
-
-class Binarise : public Op {
+class Binarise : public Step {
   public:
     Binarise(const Value& in, Floats threshold, Bytes flip)
-        : Op(in), threshold_(threshold.begin(), threshold.end()), above_(in.shape.c, 1.0f) {
-        threshold_.resize(in.shape.c, 0.0f);
-        for (std::size_t c = 0; c < in.shape.c && !flip.empty(); ++c) {
+        : Step(in), threshold_(threshold.begin(), threshold.end()) {
+        if (flip.empty()) return;
+        above_.resize(in.shape.c, 1.0f);
+        for (std::size_t c = 0; c < in.shape.c; ++c) {
             if (flip[c / 8] >> (7 - c % 8) & 1) above_[c] = -1.0f;
         }
     }
 
-    void run(const Call& call) const override {
-        const std::size_t channels = result.shape.c;
-        for (std::size_t i = 0; i < result.shape.size(); ++i) {
-            const std::size_t c = i % channels;
-            call.real_out()[i] = call.real()[i] >= threshold_[c] ? above_[c] : -above_[c];
+    void apply(const Kernels& kernels, std::span<const View>, Tile& tile) const override {
+        const float* threshold = threshold_.empty() ? nullptr : threshold_.data() + tile.channel;
+        kernels.pointwise->signs(tile.rows(), threshold);
+        if (!above_.empty()) {
+            kernels.pointwise->affine(tile.rows(), above_.data() + tile.channel, nullptr);
         }
     }
 
@@ -75,12 +57,27 @@ void check(const Value& in, Floats threshold, Bytes flip) {
             "flip must have one bit per channel");
 }
 
+// Bits per channel in np.packbits order, as the words of a pixel.
+std::vector<std::uint64_t> pixel_words(Bytes bits, const Value& value) {
+    std::vector<std::uint64_t> words;
+    if (bits.empty()) return words;
+    words.resize(value.words_per_pixel(), 0);
+    const std::size_t channels = value.shape.c / value.groups;
+    for (std::size_t c = 0; c < value.shape.c; ++c) {
+        const std::uint64_t bit = bits[c / 8] >> (7 - c % 8) & 1;
+        const std::size_t group = c / channels, inner = c % channels;
+        words[group * value.words_per_group() + inner / 64] |= bit << (inner % 64);
+    }
+    return words;
+}
+
 }  // namespace
 
 OpPtr make_sign(const Value& in, Floats threshold, Bytes flip, std::size_t groups) {
     check(in, threshold, flip);
     require(groups >= 1 && in.shape.c % groups == 0, "groups must divide the channels");
-    return std::make_unique<Sign>(in, Value{Kind::bits, in.shape, groups}, threshold, flip);
+    const Value result{Kind::bits, in.shape, groups};
+    return std::make_unique<Sign>(in, groups, threshold, pixel_words(flip, result));
 }
 
 OpPtr make_binarise(const Value& in, Floats threshold, Bytes flip) {

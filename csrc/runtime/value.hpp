@@ -35,6 +35,7 @@ struct Value {
         return kind == Kind::real ? shape.size() * sizeof(float)
                                   : shape.pixels() * words_per_pixel() * sizeof(std::uint64_t);
     }
+    bool operator==(const Value&) const = default;
 };
 
 inline void require(bool condition, const std::string& reason) {

@@ -35,11 +35,12 @@ std::vector<const TapsKernels*> levels() {
 
 using Floats = std::unique_ptr<float[]>;
 
-// Numbers in [-1, 1), infinite here and there if `infinite`, with nothing after the last one.
+// Numbers in [-1, 1) whose sums round, infinite here and there if `infinite`, with nothing after
+// the last one.
 Floats numbers(Random& random, std::size_t n, bool infinite = false) {
     Floats values(new float[n]);
     for (std::size_t i = 0; i < n; ++i) {
-        values[i] = static_cast<float>(random.below(1 << 20)) / (1 << 19) - 1;
+        values[i] = static_cast<float>(random.below(1 << 24)) / (1 << 23) - 1;
         if (infinite && random.below(50) == 0) {
             values[i] = std::copysign(std::numeric_limits<float>::infinity(), values[i]);
         }

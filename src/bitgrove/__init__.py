@@ -22,6 +22,7 @@ _PACKAGES = (
     "kernels",
     "models",
     "nn",
+    "ops",
     "optim",
     "report",
     "runtime",

@@ -161,6 +161,16 @@ def test_a_far_outlier_does_not_take_the_levels_of_all_others():
     assert report.layers[0].step < 0.1
 
 
+def test_the_largest_number_of_all_is_seen_in_an_image_of_any_size():
+    torch.manual_seed(3)
+    layer = nn.Conv2d(3, 8, 1, bias=False)
+    x = np.random.default_rng(0).uniform(-1, 1, (9, 3, 128, 128)).astype(np.float32)
+    x[3, 0, 5, 5] = 30  # one of 442,368, but its loss would weigh more than all steps
+    artifact = export.pack(layer, torch.from_numpy(x[:1]))
+    _, report = export.quantise(artifact, x, held_out=x[:1], least_agreement=None)
+    assert report.layers[0].step == pytest.approx(31 / 255, rel=1e-3)
+
+
 def test_agreement_is_measured_on_images_that_calibrated_nothing():
     model = classifier(4)
     x = images(80, 3, 12, 12)
@@ -222,6 +232,15 @@ def test_a_model_with_examples_is_compared_by_their_vote():
         [p.label for p in runtime.Session(m).classify(x[3::4])] for m in (artifact, quantised)
     ]
     assert report.agreement == np.mean([a == b for a, b in zip(*labels, strict=True)])
+    head = artifact.graph.nodes[-1].tensors
+    head["weight"][..., 0] = 1e4  # leaves no level to the other weights, nor to the answers
+    head["bias"][:] = 0
+    answers = runtime.Session(artifact).run(x).argmax(1)
+    head["bias"][(answers[0] + 1) % 3] = 1e-3  # but for this one; examples never look at it
+    assert export.quantise(artifact, x, layers=["head"]).report.agreement == 1
+    artifact.examples = None
+    _, spoilt = export.quantise(artifact, x, layers=["head"], least_agreement=0)
+    assert spoilt.agreement < 0.9
     assert len(quantised.examples) == 60
     assert quantised.examples is not artifact.examples
     assert quantised.labels == artifact.labels

@@ -1,5 +1,7 @@
 """A model in float16 is compared with torch's unrounded numbers: integers exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,29 @@ def test_a_flipped_bit_a_wrong_scale_and_a_wrong_threshold_are_found(packed):
         node = [n for n in damaged.graph.nodes if n.op == "binary_conv2d"][3]
         change(node.tensors[role])
         assert not export.verify(model, damaged, x).equal(), role
+
+
+def test_more_signs_may_turn_than_in_float32_and_not_any_number():
+    found = export.Verification(
+        images=10,
+        integers=10,
+        integers_different=0,
+        signs=1_000_000,
+        ties=10,
+        signs_turned=900,
+        signs_different=0,
+        relative_error=1e-2,
+        real_dtype="float16",
+    )
+    assert found.equal()
+    for change in (
+        {"signs_turned": 1100},
+        {"relative_error": 3e-2},
+        {"integers_different": 1},
+        {"signs_different": 1},
+        {"real_dtype": "float32"},
+    ):
+        assert not replace(found, **change).equal(), change
 
 
 def test_a_changed_head_is_found(packed):

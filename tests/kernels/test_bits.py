@@ -52,18 +52,6 @@ def test_pack_signs_counts_both_zeros_as_plus_one(simd_level):
     np.testing.assert_array_equal(packed.signs(), [[1, 1, -1]])
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 5), (4, 16, 9), (9, 33, 27), (13, 70, 64)])
-def test_gemm_matches_float64(simd_level, shape):
-    m, n, k = shape
-    rng = np.random.default_rng(m)
-    a = rng.standard_normal((m, k)).astype(np.float32)
-    b = rng.standard_normal((k, n)).astype(np.float32)
-    out = np.empty((m, n), np.float32)
-    kernels._simd._core.gemm(a, b, out)
-    expected = a.astype(np.float64) @ b
-    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-6 * k)  # k roundings of values near 1
-
-
 def test_pack_signs_refuses_nan():
     with pytest.raises(ValueError, match="NaN"):
         kernels.pack_signs(np.array([[np.nan]], np.float32))

@@ -1,6 +1,7 @@
-// What is done to each number of a tile by itself, in place.
+// What is done to each number of a tile by itself, in place or on the way to another.
 //
-// A tile is `pixels` rows of `channels` numbers, `stride` apart. Every step rounds after each
+// A tile is `pixels` rows of `channels` numbers, `stride` apart; where `to` is not null, results go
+// there, `to_stride` apart, and the tile stays as it is. Every step rounds after each
 // multiplication and each addition (nothing is fused), so that all levels agree bit for bit.
 // Vectors of one number per channel start at the tile's first channel.
 //
@@ -23,6 +24,8 @@ namespace bitgrove {
 struct Rows {
     float* data;
     std::size_t stride, pixels, channels;
+    float* to = nullptr;
+    std::size_t to_stride = 0;
 };
 
 struct PointwiseKernels {

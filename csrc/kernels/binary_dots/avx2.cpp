@@ -21,7 +21,7 @@ struct Vector {
     using Bytes = unsigned char __attribute__((vector_size(32)));
     using Shorts = unsigned short __attribute__((vector_size(32)));
     static constexpr std::size_t width = 32;
-    static constexpr std::size_t most_pixels = 3;
+    static constexpr std::size_t most_pixels = 4;
     static constexpr std::size_t most_vectors = 2;
 
     static Bytes table(const std::uint8_t* entries) {

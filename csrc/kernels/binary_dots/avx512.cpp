@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "bitgrove/binary_dots.hpp"
@@ -21,7 +22,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,popcnt")
 
-#include "parts.hpp"
+#include "../parts.hpp"
 
 namespace bitgrove::binary_dots {
 namespace {
@@ -54,8 +55,10 @@ inline Lanes load(const std::uint32_t* half) {
     return reinterpret_cast<Lanes>(_mm512_load_si512(half));
 }
 
-inline Lanes everywhere(const std::uint64_t* word, int half) {
-    return reinterpret_cast<Lanes>(_mm512_set1_epi32(reinterpret_cast<const int*>(word)[half]));
+inline Lanes everywhere(const std::uint64_t* word, std::size_t half) {
+    int bits;
+    std::memcpy(&bits, reinterpret_cast<const char*>(word) + half * sizeof bits, sizeof bits);
+    return reinterpret_cast<Lanes>(_mm512_set1_epi32(bits));
 }
 
 template <int TABLE>
@@ -74,18 +77,20 @@ constexpr int kCarry = 0x74;  // b ? not c : a
 
 struct Level {
     static constexpr std::size_t most_pixels = 8;
+    using Element = std::uint64_t;
+    static constexpr std::size_t step = 1;
     static constexpr std::size_t span = 256;
 
     template <std::size_t PIXELS>
-    static void part(const BinaryDots& d, const Part& part) {
+    static void part(const BinaryDots& d, const Part<std::uint64_t>& part) {
         const std::uint64_t* x[PIXELS];
         for (std::size_t p = 0; p < PIXELS; ++p) {
             x[p] = part.x + static_cast<std::ptrdiff_t>(p) * d.pixel_stride;
             asm("" : "+r"(x[p]));  // else they are worked out anew for every word
         }
         const auto* weight = static_cast<const std::uint32_t*>(d.weight) + 2 * kBlock * part.from;
-        const std::size_t skip = 2 * kBlock * (d.words - part.words);
-        const std::ptrdiff_t* const end = part.offsets + part.words;
+        const std::size_t skip = 2 * kBlock * (d.words - part.steps);
+        const std::ptrdiff_t* const end = part.offsets + part.steps;
         const __m512 length = _mm512_set1_ps(static_cast<float>(d.length));
         const __m512 two = _mm512_set1_ps(2);
         const std::size_t outs = d.outs, stride = d.out_stride;
@@ -122,7 +127,7 @@ struct Level {
 };
 
 void run(const BinaryDots& d) {
-    walk<Level>(d);
+    walk<Level>(d, d.words);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 //     struct Vector { using Bytes; using Shorts; static constexpr std::size_t width;
 //                     table(entries): one table in all lanes; pick(table, nibbles);
 //                     low, high(bytes): bytes to 16 bits, the first or last 8 of each 16;
-//                     store(counts, outs, start, add, to): to[i] = (add ? to[i] : start) - 2 *
-//                     counts[i] }
+//                     store(counts, outs, start, add, to):
+//                         to[i] = (add ? to[i] : start) - 2 * counts[i], i < outs }
 //
 // No include guard on purpose: the namespace is the including file's own.
 #include <algorithm>
@@ -19,8 +19,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../parts.hpp"
 #include "bitgrove/binary_dots.hpp"
-#include "parts.hpp"
 
 namespace bitgrove::binary_dots {
 namespace {
@@ -50,6 +50,8 @@ template <typename Vector>
 struct Lookup {
     static constexpr std::size_t width = Vector::width;
     static constexpr std::size_t most_pixels = Vector::most_pixels;
+    using Element = std::uint64_t;
+    static constexpr std::size_t step = 1;
     static constexpr std::size_t span = 256;  // counts fit in 16 bits
     using Bytes = typename Vector::Bytes;
     using Shorts = typename Vector::Shorts;
@@ -73,11 +75,17 @@ struct Lookup {
         }
     }
 
-    // Where in the tables a byte's halves are: 16 * lower, 16 * upper.
-    struct Places {
-        std::uint8_t lower[8 * span];
-        std::uint8_t upper[8 * span];
-    };
+    // Where in the tables a byte's halves are, in bytes: the lower half's place, and the upper's
+    // times 256.
+    using Places = std::uint16_t[8 * span];
+
+    static void find_places(std::uint64_t word, std::uint16_t* to) {
+        const __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(word));
+        const __m128i mask = _mm_set1_epi8(static_cast<char>(0xf0));
+        const __m128i lower = _mm_and_si128(_mm_slli_epi16(bytes, 4), mask);
+        const __m128i upper = _mm_and_si128(bytes, mask);
+        _mm_store_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi8(lower, upper));
+    }
 
     template <std::size_t PIXELS, std::size_t VECTORS>
     static void tile(const Places* places, std::size_t bytes, const std::uint8_t* weight,
@@ -92,6 +100,9 @@ struct Lookup {
             }
             std::size_t k = from;
             do {
+                std::size_t both[PIXELS];
+#pragma GCC unroll 16
+                for (std::size_t p = 0; p < PIXELS; ++p) both[p] = places[p][k];
 #pragma GCC unroll 2
                 for (std::size_t h = 0; h < 2; ++h) {
                     Bytes nibbles[VECTORS];
@@ -101,7 +112,7 @@ struct Lookup {
                     }
 #pragma GCC unroll 16
                     for (std::size_t p = 0; p < PIXELS; ++p) {
-                        const std::size_t place = h == 0 ? places[p].lower[k] : places[p].upper[k];
+                        const std::size_t place = h == 0 ? both[p] & 0xff : both[p] >> 8;
                         const Bytes table = Vector::table(kTables.entries[0] + place);
 #pragma GCC unroll 16
                         for (std::size_t v = 0; v < VECTORS; ++v) {
@@ -126,12 +137,13 @@ struct Lookup {
     }
 
     template <std::size_t PIXELS, std::size_t VECTORS>
-    static void blocks(const BinaryDots& d, const Part& part, const Places* places, std::size_t o) {
+    static void blocks(const BinaryDots& d, const Part<std::uint64_t>& part, const Places* places,
+                       std::size_t o) {
         const std::size_t block = block_bytes(d.words);
         const auto* weight = static_cast<const std::uint8_t*>(d.weight) + o / width * block +
                              2 * width * sizeof(std::uint64_t) * part.from;
         alignas(64) std::uint16_t counts[PIXELS][VECTORS * width];
-        tile<PIXELS, VECTORS>(places, 8 * part.words, weight, block, counts);
+        tile<PIXELS, VECTORS>(places, 8 * part.steps, weight, block, counts);
         const std::size_t outs = std::min(d.outs - o, VECTORS * width);
         for (std::size_t p = 0; p < PIXELS; ++p) {
             Vector::store(counts[p], outs, static_cast<float>(d.length), part.from > 0,
@@ -140,16 +152,12 @@ struct Lookup {
     }
 
     template <std::size_t PIXELS>
-    static void part(const BinaryDots& d, const Part& part) {
+    static void part(const BinaryDots& d, const Part<std::uint64_t>& part) {
         alignas(64) Places places[PIXELS];
         for (std::size_t p = 0; p < PIXELS; ++p) {
             const std::uint64_t* x = part.x + static_cast<std::ptrdiff_t>(p) * d.pixel_stride;
-            for (std::size_t k = 0; k < part.words; ++k) {
-                constexpr std::uint64_t mask = 0xf0f0f0f0f0f0f0f0;
-                const std::uint64_t word = x[part.offsets[k]];
-                const std::uint64_t lower = word << 4 & mask, upper = word & mask;
-                std::memcpy(places[p].lower + 8 * k, &lower, 8);
-                std::memcpy(places[p].upper + 8 * k, &upper, 8);
+            for (std::size_t k = 0; k < part.steps; ++k) {
+                find_places(x[part.offsets[k]], places[p] + 8 * k);
             }
         }
         constexpr std::size_t most = Vector::most_vectors;
@@ -160,7 +168,7 @@ struct Lookup {
         for (; o < d.outs; o += width) blocks<PIXELS, 1>(d, part, places, o);
     }
 
-    static void run(const BinaryDots& d) { walk<Lookup>(d); }
+    static void run(const BinaryDots& d) { walk<Lookup>(d, d.words); }
 };
 
 }  // namespace

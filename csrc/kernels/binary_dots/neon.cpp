@@ -15,8 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../parts.hpp"
 #include "bitgrove/binary_dots.hpp"
-#include "parts.hpp"
 
 namespace bitgrove::binary_dots {
 namespace {
@@ -36,6 +36,8 @@ inline Sums next(Sums before, std::uint64_t word) {
 
 struct Level {
     static constexpr std::size_t most_pixels = 2;
+    using Element = std::uint64_t;
+    static constexpr std::size_t step = 1;
     static constexpr std::size_t span = 30;  // even, and 8 * 30 fits in a byte
 
     struct Counts {
@@ -66,12 +68,12 @@ struct Level {
     }
 
     template <std::size_t PIXELS>
-    static void part(const BinaryDots& d, const Part& part) {
+    static void part(const BinaryDots& d, const Part<std::uint64_t>& part) {
         Sums patch[span][PIXELS];
         for (std::size_t p = 0; p < PIXELS; ++p) {
             const std::uint64_t* x = part.x + static_cast<std::ptrdiff_t>(p) * d.pixel_stride;
             Sums sums{0, 0};
-            for (std::size_t k = 0; k < part.words; ++k) {
+            for (std::size_t k = 0; k < part.steps; ++k) {
                 patch[k][p] = sums = next(sums, x[part.offsets[k]]);
             }
         }
@@ -86,7 +88,7 @@ struct Level {
                 }
             }
             std::size_t k = 0;
-            for (; k + 2 <= part.words; k += 2, filters += 4 * kBlock) {
+            for (; k + 2 <= part.steps; k += 2, filters += 4 * kBlock) {
                 for (std::size_t p = 0; p < PIXELS; ++p) {
                     add<false>(patch[k][p], filters, counts[p]);
                 }
@@ -94,7 +96,7 @@ struct Level {
                     add<true>(patch[k + 1][p], filters + 2 * kBlock, counts[p]);
                 }
             }
-            if (k < part.words) {
+            if (k < part.steps) {
                 for (std::size_t p = 0; p < PIXELS; ++p) {
                     add<false>(patch[k][p], filters, counts[p]);
                 }
@@ -104,7 +106,7 @@ struct Level {
                 for (std::size_t v = 0; v < kVectors; ++v) {
                     vst1q_f32(
                         differ + 4 * v,
-                        vcvtq_f32_u32(total(counts[p].even[v], counts[p].carries[v], part.words)));
+                        vcvtq_f32_u32(total(counts[p].even[v], counts[p].carries[v], part.steps)));
                 }
                 float* to = part.out + p * d.out_stride + o;
                 const auto length = static_cast<float>(d.length);
@@ -138,7 +140,7 @@ void pack(const std::uint64_t* rows, std::size_t outs, std::size_t words, void* 
 }
 
 void run(const BinaryDots& d) {
-    walk<Level>(d);
+    walk<Level>(d, d.words);
 }
 
 }  // namespace

@@ -36,13 +36,27 @@ struct None {};
 // A step that needs nothing of the channel.
 struct Plain {
     None at(std::size_t, auto) const { return {}; }
+    // Whether pixels side by side can be taken as channels of one.
+    bool flat(std::size_t) const { return true; }
+};
+
+// One that also reads another tile.
+struct Beside : Plain {
+    const float* other;
+    std::size_t stride;
+    bool flat(std::size_t channels) const { return stride == channels; }
+};
+
+// One that needs numbers of its channel.
+struct PerChannel {
+    bool flat(std::size_t) const { return false; }
 };
 
 struct Pair {
     Lanes first, second;
 };
 
-struct Affine {
+struct Affine : PerChannel {
     const float *scale, *bias;
     Pair at(std::size_t c, auto lanes) const {
         return {scale ? load(scale + c, lanes) : Vector::set(1.0f),
@@ -61,17 +75,13 @@ struct AffineAdd : Affine {
     }
 };
 
-struct Add : Plain {
-    const float* other;
-    std::size_t stride;
+struct Add : Beside {
     Lanes apply(None, Lanes x, std::size_t p, std::size_t c, auto lanes) const {
         return Vector::add(x, load(other + p * stride + c, lanes));
     }
 };
 
-struct Multiply : Plain {
-    const float* other;
-    std::size_t stride;
+struct Multiply : Beside {
     Lanes apply(None, Lanes x, std::size_t p, std::size_t c, auto lanes) const {
         return Vector::mul(x, load(other + p * stride + c, lanes));
     }
@@ -80,6 +90,7 @@ struct Multiply : Plain {
 struct ScalePixels : Plain {
     const float* factor;
     std::size_t stride;
+    bool flat(std::size_t) const { return false; }
     Lanes apply(None, Lanes x, std::size_t p, std::size_t, auto) const {
         return Vector::mul(x, Vector::set(factor[p * stride]));
     }
@@ -87,7 +98,7 @@ struct ScalePixels : Plain {
 
 struct Relu : Plain {
     Lanes apply(None, Lanes x, std::size_t, std::size_t, auto) const {
-        return Vector::less(x, Vector::zero(), Vector::zero(), x);
+        return Vector::max(Vector::zero(), x);
     }
 };
 
@@ -95,20 +106,17 @@ struct Relu : Plain {
 struct Clamp : Plain {
     float low, high;
     Lanes apply(None, Lanes x, std::size_t, std::size_t, auto) const {
-        const Lanes bottom = Vector::set(low), top = Vector::set(high);
-        return Vector::less(x, bottom, bottom, Vector::less(top, x, top, x));
+        return Vector::max(Vector::set(low), Vector::min(Vector::set(high), x));
     }
 };
 
 struct Clip : Plain {
     float low, high, slope;
-    static Lanes beyond(Lanes x, Lanes border, Lanes slope) {
-        return Vector::add(border, Vector::mul(Vector::sub(x, border), slope));
-    }
     Lanes apply(None, Lanes x, std::size_t, std::size_t, auto) const {
-        const Lanes bottom = Vector::set(low), top = Vector::set(high), by = Vector::set(slope);
-        const Lanes below = beyond(x, bottom, by), above = beyond(x, top, by);
-        return Vector::less(x, bottom, below, Vector::less(top, x, above, x));
+        const Lanes border = Vector::max(Vector::set(low), Vector::min(Vector::set(high), x));
+        const Lanes rise = Vector::mul(Vector::sub(x, border), Vector::set(slope));
+        // Between the borders x is taken as it is: infinity minus itself is no number.
+        return Vector::equal(x, border, x, Vector::add(border, rise));
     }
 };
 
@@ -116,7 +124,7 @@ struct Triple {
     Lanes slope, before, after;
 };
 
-struct Prelu {
+struct Prelu : PerChannel {
     const float *slope, *before, *after;
     Triple at(std::size_t c, auto lanes) const {
         return {load(slope + c, lanes), before ? load(before + c, lanes) : Vector::zero(),
@@ -129,7 +137,7 @@ struct Prelu {
     }
 };
 
-struct Signs {
+struct Signs : PerChannel {
     const float* threshold;
     Lanes at(std::size_t c, auto lanes) const {
         return threshold ? load(threshold + c, lanes) : Vector::zero();
@@ -143,9 +151,12 @@ struct Signs {
 template <std::size_t PIXELS>
 inline void tile(const Rows& rows, const auto& step, std::size_t p, std::size_t c, auto lanes) {
     const auto of = step.at(c, lanes);
-    for (std::size_t i = p; i < p + PIXELS; ++i) {
-        float* at = rows.data + i * rows.stride + c;
-        store(at, step.apply(of, load(at, lanes), i, c, lanes), lanes);
+    const float* from = rows.data + p * rows.stride + c;
+    const std::size_t to_stride = rows.to ? rows.to_stride : rows.stride;
+    float* to = (rows.to ? rows.to : rows.data) + p * to_stride + c;
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < PIXELS; ++i, from += rows.stride, to += to_stride) {
+        store(to, step.apply(of, load(from, lanes), p + i, c, lanes), lanes);
     }
 }
 
@@ -158,27 +169,34 @@ inline void band(const Rows& rows, const auto& step, std::size_t p) {
     if (c < rows.channels) tile<PIXELS>(rows, step, p, c, Vector::first(rows.channels - c));
 }
 
-inline void run(const Rows& rows, const auto& step) {
+// Copies of what is given: what is stored could otherwise be a part of it, for all the compiler
+// knows.
+inline void run(const Rows& given, const auto& like) {
+    const auto step = like;
+    Rows rows = given;
+    if (rows.stride == rows.channels && step.flat(rows.channels)) {
+        rows = {rows.data, rows.channels * rows.pixels, 1, rows.channels * rows.pixels};
+    }
     std::size_t p = 0;
     for (; p + 4 <= rows.pixels; p += 4) band<4>(rows, step, p);
     for (; p < rows.pixels; ++p) band<1>(rows, step, p);
 }
 
 void affine(const Rows& rows, const float* scale, const float* bias) {
-    run(rows, Affine{scale, bias});
+    run(rows, Affine{{}, scale, bias});
 }
 
 void affine_add(const Rows& rows, const float* scale, const float* bias, const float* other,
                 std::size_t other_stride) {
-    run(rows, AffineAdd{{scale, bias}, other, other_stride});
+    run(rows, AffineAdd{{{}, scale, bias}, other, other_stride});
 }
 
 void add(const Rows& rows, const float* other, std::size_t other_stride) {
-    run(rows, Add{{}, other, other_stride});
+    run(rows, Add{{{}, other, other_stride}});
 }
 
 void multiply(const Rows& rows, const float* other, std::size_t other_stride) {
-    run(rows, Multiply{{}, other, other_stride});
+    run(rows, Multiply{{{}, other, other_stride}});
 }
 
 void scale_pixels(const Rows& rows, const float* factor, std::size_t factor_stride) {
@@ -198,11 +216,11 @@ void clip(const Rows& rows, float low, float high, float slope) {
 }
 
 void prelu(const Rows& rows, const float* slope, const float* before, const float* after) {
-    run(rows, Prelu{slope, before, after});
+    run(rows, Prelu{{}, slope, before, after});
 }
 
 void signs(const Rows& rows, const float* threshold) {
-    run(rows, Signs{threshold});
+    run(rows, Signs{{}, threshold});
 }
 
 constexpr PointwiseKernels kernels{.affine = affine,

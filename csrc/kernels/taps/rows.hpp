@@ -56,30 +56,41 @@ template <typename Tap, std::size_t PIXELS, std::size_t VECTORS, typename Lanes>
 inline void tile(const Taps& job, const float* x, float* out, std::size_t c, Lanes lanes) {
     constexpr std::size_t width = Vector::width;
     Vector::Lanes so_far[PIXELS][VECTORS];
-    for (std::size_t v = 0; v < VECTORS; ++v) {
-        auto start = Vector::zero();
-        if (Tap::weighted && job.bias) start = load(job.bias + c + width * v, lanes);
-        for (std::size_t p = 0; p < PIXELS; ++p) {
-            const float* from = x + static_cast<std::ptrdiff_t>(p) * job.pixel_stride;
-            if (Tap::first_tap) start = load(from + job.offsets[0] + c + width * v, lanes);
-            so_far[p][v] = start;
+    const float* pixels[PIXELS];
+#pragma GCC unroll 8
+    for (std::size_t p = 0; p < PIXELS; ++p) {
+        pixels[p] = x + static_cast<std::ptrdiff_t>(p) * job.pixel_stride + c;
+        // Or the compiler makes one address from the other again for every number.
+        __asm__("" : "+r"(pixels[p]));
+#pragma GCC unroll 8
+        for (std::size_t v = 0; v < VECTORS; ++v) {
+            so_far[p][v] = Vector::zero();
+            if (Tap::first_tap) so_far[p][v] = load(pixels[p] + job.offsets[0] + width * v, lanes);
+            if (Tap::weighted && job.bias) so_far[p][v] = load(job.bias + c + width * v, lanes);
         }
     }
-    for (std::size_t t = Tap::first_tap; t < job.count; ++t) {
-        const float* from = x + job.offsets[t] + c;
-        auto weight = Vector::zero();
+    const std::size_t count = job.count, channels = job.channels;
+    const std::ptrdiff_t* offsets = job.offsets;
+    const float* weights = Tap::weighted ? job.weight + c : nullptr;
+    for (std::size_t t = Tap::first_tap; t < count; ++t) {
+        const std::ptrdiff_t offset = offsets[t];
+#pragma GCC unroll 8
         for (std::size_t v = 0; v < VECTORS; ++v) {
-            if (Tap::weighted) weight = load(job.weight + t * job.channels + c + width * v, lanes);
+            auto weight = Vector::zero();
+            if (Tap::weighted) weight = load(weights + t * channels + width * v, lanes);
+#pragma GCC unroll 8
             for (std::size_t p = 0; p < PIXELS; ++p) {
-                const std::ptrdiff_t pixel = static_cast<std::ptrdiff_t>(p) * job.pixel_stride;
-                so_far[p][v] =
-                    Tap::step(so_far[p][v], load(from + pixel + width * v, lanes), weight);
+                const auto number = load(pixels[p] + offset + width * v, lanes);
+                so_far[p][v] = Tap::step(so_far[p][v], number, weight);
             }
         }
     }
+    const std::size_t stride = job.out_stride;
+#pragma GCC unroll 8
     for (std::size_t p = 0; p < PIXELS; ++p) {
+#pragma GCC unroll 8
         for (std::size_t v = 0; v < VECTORS; ++v) {
-            store(out + p * job.out_stride + c + width * v, so_far[p][v], lanes);
+            store(out + p * stride + c + width * v, so_far[p][v], lanes);
         }
     }
 }
@@ -98,13 +109,16 @@ inline void band(const Taps& job, const float* x, float* out) {
     }
 }
 
+// A copy of the job: what is stored could otherwise be the job, for all the compiler knows.
 template <typename Tap>
-void run(const Taps& job) {
+void run(const Taps& given) {
+    const Taps job = given;
     const auto x = [&](std::size_t p) {
         return job.x + static_cast<std::ptrdiff_t>(p) * job.pixel_stride;
     };
     std::size_t p = 0;
     for (; p + 4 <= job.pixels; p += 4) band<Tap, 4>(job, x(p), job.out + p * job.out_stride);
+    for (; p + 2 <= job.pixels; p += 2) band<Tap, 2>(job, x(p), job.out + p * job.out_stride);
     for (; p < job.pixels; ++p) band<Tap, 1>(job, x(p), job.out + p * job.out_stride);
 }
 

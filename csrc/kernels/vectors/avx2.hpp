@@ -5,8 +5,8 @@
 //     load, store       with a mask from first(n): the first n lanes alone touch memory, the others
 //                       read as 0
 //     fma(x, y, z)      x * y + z, rounded once where the level can
-//     max(x, y)         NaN may not come
-//     less, at_least    (x, y, yes, no): yes where x < y, or x >= y; no elsewhere and for NaN
+//     max, min          (x, y): x > y ? x : y, and x < y ? x : y; y where they are equal and for
+//     NaN less, at_least    (x, y, yes, no): yes where x < y, or x >= y; no elsewhere and for NaN
 //     signs(bits, q)    +1 or -1 by the bits from width*q on, least significant first; may read
 //                       four bytes at `bits`
 //
@@ -37,8 +37,9 @@ struct Vector {
     static Lanes mul(Lanes x, Lanes y) { return _mm256_mul_ps(x, y); }
     static Lanes fma(Lanes x, Lanes y, Lanes z) { return _mm256_fmadd_ps(x, y, z); }
     static Lanes max(Lanes x, Lanes y) { return _mm256_max_ps(x, y); }
-    static Lanes less(Lanes x, Lanes y, Lanes yes, Lanes no) {
-        return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, y, _CMP_LT_OQ));
+    static Lanes min(Lanes x, Lanes y) { return _mm256_min_ps(x, y); }
+    static Lanes equal(Lanes x, Lanes y, Lanes yes, Lanes no) {
+        return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, y, _CMP_EQ_OQ));
     }
     static Lanes at_least(Lanes x, Lanes y, Lanes yes, Lanes no) {
         return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, y, _CMP_GE_OQ));

@@ -27,8 +27,9 @@ struct Vector {
     static Lanes mul(Lanes x, Lanes y) { return _mm512_mul_ps(x, y); }
     static Lanes fma(Lanes x, Lanes y, Lanes z) { return _mm512_fmadd_ps(x, y, z); }
     static Lanes max(Lanes x, Lanes y) { return _mm512_max_ps(x, y); }
-    static Lanes less(Lanes x, Lanes y, Lanes yes, Lanes no) {
-        return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_LT_OQ), no, yes);
+    static Lanes min(Lanes x, Lanes y) { return _mm512_min_ps(x, y); }
+    static Lanes equal(Lanes x, Lanes y, Lanes yes, Lanes no) {
+        return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), no, yes);
     }
     static Lanes at_least(Lanes x, Lanes y, Lanes yes, Lanes no) {
         return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), no, yes);

@@ -34,9 +34,10 @@ struct Vector {
     static Lanes sub(Lanes x, Lanes y) { return vsubq_f32(x, y); }
     static Lanes mul(Lanes x, Lanes y) { return vmulq_f32(x, y); }
     static Lanes fma(Lanes x, Lanes y, Lanes z) { return vfmaq_f32(z, x, y); }
-    static Lanes max(Lanes x, Lanes y) { return vmaxq_f32(x, y); }
-    static Lanes less(Lanes x, Lanes y, Lanes yes, Lanes no) {
-        return vbslq_f32(vcltq_f32(x, y), yes, no);
+    static Lanes max(Lanes x, Lanes y) { return vbslq_f32(vcgtq_f32(x, y), x, y); }
+    static Lanes min(Lanes x, Lanes y) { return vbslq_f32(vcltq_f32(x, y), x, y); }
+    static Lanes equal(Lanes x, Lanes y, Lanes yes, Lanes no) {
+        return vbslq_f32(vceqq_f32(x, y), yes, no);
     }
     static Lanes at_least(Lanes x, Lanes y, Lanes yes, Lanes no) {
         return vbslq_f32(vcgeq_f32(x, y), yes, no);

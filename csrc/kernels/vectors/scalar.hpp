@@ -25,7 +25,8 @@ struct Vector {
     static Lanes mul(Lanes x, Lanes y) { return x * y; }
     static Lanes fma(Lanes x, Lanes y, Lanes z) { return x * y + z; }
     static Lanes max(Lanes x, Lanes y) { return x > y ? x : y; }
-    static Lanes less(Lanes x, Lanes y, Lanes yes, Lanes no) { return x < y ? yes : no; }
+    static Lanes min(Lanes x, Lanes y) { return x < y ? x : y; }
+    static Lanes equal(Lanes x, Lanes y, Lanes yes, Lanes no) { return x == y ? yes : no; }
     static Lanes at_least(Lanes x, Lanes y, Lanes yes, Lanes no) { return x >= y ? yes : no; }
     static Lanes signs(const unsigned char* bits, std::size_t q) {
         return bits[q / 8] >> (q % 8) & 1 ? 1.0f : -1.0f;

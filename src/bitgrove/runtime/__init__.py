@@ -8,6 +8,8 @@ from ._precision import RealDtype as RealDtype
 from ._precision import check_real_dtype as check_real_dtype
 from ._preprocessing import ImageError as ImageError
 from ._preprocessing import Preprocessing as Preprocessing
+from ._profile import Profile as Profile
+from ._profile import StageProfile as StageProfile
 from ._session import Example as Example
 from ._session import Prediction as Prediction
 from ._session import Session as Session

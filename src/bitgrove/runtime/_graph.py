@@ -380,33 +380,9 @@ def _node_to_dict(node: Node, shared: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _append(network: _core.Network, method: str, node: Node) -> int:
-    """Every operator but one is the executor's method of the same name."""
+    """Every operator is the executor's method of the same name."""
     if method == "concat":
         return network.concat(node.inputs)
     numbers = node.widened()
     tensors = {role: numbers.get(role) for role in OPS[method].tensors}
-    if method == "binary_weight_conv":
-        channels = network.shape(node.inputs[0])[0] // max(node.attributes["groups"], 1)
-        weight = signs_from_bits(node.tensors["weight"], channels)
-        if tensors["scale"] is not None:
-            if len(tensors["scale"]) != len(weight):
-                raise ValueError("scale must have one number per channel")
-            weight *= tensors["scale"].reshape(-1, *[1] * (weight.ndim - 1))
-        return network.conv(*node.inputs, weight=weight, bias=tensors["bias"], **node.attributes)
     return getattr(network, method)(*node.inputs, **tensors, **node.attributes)
-
-
-def signs_from_bits(packed: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.float32]:
-    """Filters ``uint8[..., ceil(channels / 8)]`` as +1 and -1, ``float32[..., channels]``.
-
-    Raises:
-        ValueError: the width does not hold that many channels.
-
-    >>> signs_from_bits(np.array([[0b10100000]], np.uint8), 3)
-    array([[ 1., -1.,  1.]], dtype=float32)
-    """
-    if packed.shape[-1] != (channels + 7) // 8:
-        raise ValueError(
-            f"{channels} channels need {(channels + 7) // 8} bytes, got {packed.shape}"
-        )
-    return np.unpackbits(packed, axis=-1, count=channels).astype(np.float32) * 2 - 1

@@ -16,6 +16,7 @@ from ..interfaces import describe
 from ._artifact import Artifact
 from ._graph import Graph
 from ._preprocessing import ImageSource, Preprocessing
+from ._profile import Profile, profile_graph
 
 _MOST_THREADS = 1024
 
@@ -44,7 +45,8 @@ class Session:
 
     Args:
         artifact: what :meth:`Artifact.load` or ``bitgrove.export.pack`` returned.
-        threads: images that are run at once, at least 1. Results do not depend on it.
+        threads: how many share the work, at least 1: several images, or rows and channels of one.
+            Results do not depend on it.
 
     Raises:
         ValueError: the network cannot be built, or ``threads`` is below 1.
@@ -146,6 +148,32 @@ class Session:
         embeddings = self.embed(self.preprocessing(list(images)))
         self.artifact.examples.teach(label, embeddings, names)
 
+    def profile(self, x: npt.NDArray[np.float32] | None = None, *, repeats: int = 20) -> Profile:
+        """Time each part of the network on one image, with this session's threads.
+
+        Args:
+            x: ``float32[1, c, h, w]`` as in :meth:`run`; without it, noise. The time does not
+                depend on what is in it.
+            repeats: how many times the image is run, at least 1; the shortest time counts.
+
+        Raises:
+            TypeError, ValueError: as :meth:`run`, or for more than one image.
+
+        >>> from bitgrove.runtime import Node
+        >>> graph = Graph((1, 8, 8), (Node("relu", "act", (0,)),), 1, 1)
+        >>> [stage.name for stage in Session(Artifact(graph)).profile().stages]
+        ['act']
+        """
+        if repeats < 1:
+            raise ValueError(f"repeats must be at least 1, got {repeats}")
+        graph = self.artifact.graph
+        if x is None:
+            x = np.random.default_rng(0).standard_normal((1, *graph.input), np.float32)
+        check_input(x, graph)
+        if len(x) != 1:
+            raise ValueError(f"one image is timed, got {len(x)}")
+        return profile_graph(self._network, graph, np.ascontiguousarray(x), repeats, self.threads)
+
     @property
     def preprocessing(self) -> Preprocessing:
         """How pictures become tensors; ``ValueError`` for a model that was packed without."""
@@ -186,16 +214,21 @@ def run_graph(
     threads: int,
 ) -> dict[int, npt.NDArray[np.float32]]:
     """Run a built graph; ``float32[n, c, sides]`` for each output, bits as +1 and -1."""
-    _check_float32(x)
-    if x.shape[1:] != graph.input:
-        expected = ", ".join(map(str, graph.input))
-        raise ValueError(f"x must have shape (n, {expected}), got {x.shape}")
-    if np.isnan(x).any():
-        raise ValueError("x must not hold NaN: its sign is undefined")
+    check_input(x, graph)
     arrays = {number: np.empty((len(x), *network.shape(number)), np.float32) for number in outputs}
     if len(x):
         network.run(np.ascontiguousarray(x), outputs, list(arrays.values()), threads)
     return arrays
+
+
+def check_input(x: npt.NDArray[np.float32], graph: Graph) -> None:
+    """Raise unless ``x`` is what the network takes: images, a row each, without NaN."""
+    _check_float32(x)
+    if x.shape[1:] != graph.input:
+        expected = ", ".join(map(str, graph.input))
+        raise ValueError(f"x must have shape (n, {expected}), got {x.shape}")
+    if x.size and math.isnan(x.min()):  # a minimum with NaN is NaN, and quickly found
+        raise ValueError("x must not hold NaN: its sign is undefined")
 
 
 def _check_float32(x: object) -> None:
@@ -215,7 +248,7 @@ def load(path: str | os.PathLike[str], threads: int = 1) -> Session:
 
     Args:
         path: the file.
-        threads: images that are run at once, at least 1.
+        threads: how many share the work, at least 1.
 
     Raises:
         FileFormatError: the file is damaged, or holds what no packed model can.
