@@ -49,6 +49,11 @@ bool cpu_names_amx() {
     return gfni && tile && int8;
 }
 
+bool cpu_names_amx_bf16() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1;
+}
+
 // The 8 KiB of tiles are saved only for processes that ask. The answer holds for all threads, those
 // that run already too.
 bool os_grants_tiles() {
@@ -62,8 +67,16 @@ bool cpu_has_amx() {
     static const bool yes = cpu_has_avx512() && cpu_names_amx() && os_grants_tiles();
     return yes;
 }
+
+bool cpu_has_amx_bf16() {
+    static const bool yes = cpu_has_amx() && cpu_names_amx_bf16();
+    return yes;
+}
 #else
 bool cpu_has_amx() {
+    return false;
+}
+bool cpu_has_amx_bf16() {
     return false;
 }
 #endif

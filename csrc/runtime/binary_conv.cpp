@@ -9,6 +9,8 @@
 namespace bitgrove::runtime {
 namespace {
 
+constexpr std::size_t cached_bytes = 40 * 1024;
+
 class BinaryConv : public Producer {
   public:
     BinaryConv(const Value& in, const Value& result, Bytes weight, Floats scale, Floats bias,
@@ -42,7 +44,9 @@ class BinaryConv : public Producer {
         weight_ = {};
     }
 
-    std::size_t scratch_bytes() const override { return signs_ ? signs_->scratch_bytes() : 0; }
+    std::size_t scratch_bytes() const override {
+        return signs_ ? signs_->scratch_bytes() : needs_zeros_ ? outs() * sizeof(float) : 0;
+    }
 
     void run(const Call& call, const Part& part, Sink& sink) const override {
         if (signs_) {
@@ -50,9 +54,9 @@ class BinaryConv : public Producer {
             return;
         }
         const std::size_t groups = in_.groups, words = in_.words_per_group();
-        const std::size_t first = groups == 1 ? part.first_channel : 0;
-        const std::size_t outs = groups == 1 ? part.last_channel - first : this->outs();
-        each_tile(part, result.shape, sink, [&](const Tile& tile) {
+        const auto compute = [&](const Tile& tile) {
+            const std::size_t first = groups == 1 ? tile.channel : 0;
+            const std::size_t outs = groups == 1 ? tile.channels : this->outs();
             const std::byte* x = window_start(window_, call.in(0), tile.z, tile.y, tile.x);
             BinaryDots dots{.x = reinterpret_cast<const std::uint64_t*>(x),
                             .pixel_stride = distance(window_.stride[2] * in_.words_per_pixel()),
@@ -67,12 +71,17 @@ class BinaryConv : public Producer {
                             .out_stride = tile.stride};
             for (std::size_t g = 0; g < groups; ++g) {
                 call.kernels.binary_dots->run(dots);
-                if (needs_zeros_) zeros_.correct(tile, first + g * outs, outs, dots.out);
+                if (needs_zeros_)
+                    zeros_.correct(call.kernels, tile, first + g * outs, outs, dots.out,
+                                   reinterpret_cast<float*>(call.scratch));
                 dots.x += words;
                 dots.weight = static_cast<const std::byte*>(dots.weight) + group_bytes_;
                 dots.out += outs;
             }
-        });
+        };
+        // Filters that do not fit into first-level cache are used for many pixels at a time.
+        const bool large = groups == 1 && group_bytes_ > cached_bytes && result.shape.pixels() > 1;
+        each_tile(part, result.shape, sink, compute, large ? 64 : 0);
     }
 
     Work work() const override {

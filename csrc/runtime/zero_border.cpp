@@ -25,6 +25,7 @@ ZeroBorder::ZeroBorder(const Window& window, const Shape& in, const Shape& out,
             if (i / step % side != 0) before_[i] += before_[i - step];
         }
     }
+    list_kinds(out);
 }
 
 Range ZeroBorder::taps_inside(std::size_t o, int axis) const {
@@ -37,30 +38,74 @@ Range ZeroBorder::taps_inside(std::size_t o, int axis) const {
     return {taps_until(before), taps_until(end)};
 }
 
-void ZeroBorder::correct(const Tile& tile, std::size_t first, std::size_t outs, float* dots) const {
+bool ZeroBorder::is_whole(const Range& taps, int axis) const {
+    return taps.first == 0 && taps.last == window_.kernel[axis];
+}
+
+void ZeroBorder::outside(const Box& box, std::size_t first, std::size_t outs, float* to) const {
     const auto [kd, kh, kw] = window_.kernel;
-    const auto is_whole = [&](const Range& range, int axis) {
-        return range.first == 0 && range.last == window_.kernel[axis];
-    };
-    const Range z = taps_inside(tile.z, 0), y = taps_inside(tile.y, 1);
-    const bool inner_row = is_whole(z, 0) && is_whole(y, 1);
     const auto sum = [&](std::size_t d, std::size_t h, std::size_t w) {
         return before_.data() + ((d * (kh + 1) + h) * (kw + 1) + w) * outs_ + first;
     };
-    const float* all = sum(kd, kh, kw);
+    const auto& [z, y, x] = box;
+    const float *all = sum(kd, kh, kw), *a = sum(z.last, y.last, x.last),
+                *b = sum(z.first, y.last, x.last), *c = sum(z.last, y.first, x.last),
+                *d = sum(z.last, y.last, x.first), *e = sum(z.first, y.first, x.last),
+                *f = sum(z.first, y.last, x.first), *g = sum(z.last, y.first, x.first),
+                *h = sum(z.first, y.first, x.first);
+    for (std::size_t o = 0; o < outs; ++o) {
+        to[o] = all[o] - (a[o] - b[o] - c[o] - d[o] + e[o] + f[o] + g[o] - h[o]);
+    }
+}
+
+void ZeroBorder::list_kinds(const Shape& out) {
+    constexpr std::size_t most_numbers = 1 << 18;
+    std::array<std::vector<Range>, 3> ranges;
+    for (int axis : {0, 1, 2}) {
+        for (std::size_t o = 0; o < out.side(axis); ++o) {
+            const Range taps = taps_inside(o, axis);
+            auto& known = ranges[axis];
+            // Outputs of the same kind follow each other, but for those with all taps inside.
+            std::size_t kind = 0;
+            while (kind < known.size() &&
+                   (known[kind].first != taps.first || known[kind].last != taps.last)) {
+                ++kind;
+            }
+            if (kind == known.size()) known.push_back(taps);
+            if (known.size() * outs_ > most_numbers) return;
+            kind_[axis].push_back(static_cast<std::uint32_t>(kind));
+        }
+        kinds_[axis] = ranges[axis].size();
+    }
+    const std::size_t rows = kinds_[0] * kinds_[1] * kinds_[2];
+    if (rows * outs_ > most_numbers) return;
+    corrections_.resize(rows * outs_);
+    for (std::size_t i = 0; i < rows; ++i) {
+        const Box box{ranges[0][i / kinds_[2] / kinds_[1]], ranges[1][i / kinds_[2] % kinds_[1]],
+                      ranges[2][i % kinds_[2]]};
+        outside(box, 0, outs_, corrections_.data() + i * outs_);
+    }
+    before_ = {};
+}
+
+void ZeroBorder::correct(const Kernels& kernels, const Tile& tile, std::size_t first,
+                         std::size_t outs, float* dots, float* room) const {
+    const Range z = taps_inside(tile.z, 0), y = taps_inside(tile.y, 1);
+    const bool inner_row = is_whole(z, 0) && is_whole(y, 1);
     for (std::size_t p = 0; p < tile.pixels; ++p) {
         const Range x = taps_inside(tile.x + p, 2);
         if (inner_row && is_whole(x, 2)) continue;
-        const float* corners[] = {sum(z.last, y.last, x.last),   sum(z.first, y.last, x.last),
-                                  sum(z.last, y.first, x.last),  sum(z.last, y.last, x.first),
-                                  sum(z.first, y.first, x.last), sum(z.first, y.last, x.first),
-                                  sum(z.last, y.first, x.first), sum(z.first, y.first, x.first)};
-        float* dot = dots + p * tile.stride;
-        for (std::size_t o = 0; o < outs; ++o) {
-            const float inside = corners[0][o] - corners[1][o] - corners[2][o] - corners[3][o] +
-                                 corners[4][o] + corners[5][o] + corners[6][o] - corners[7][o];
-            dot[o] += all[o] - inside;
+        const float* correction;
+        if (corrections_.empty()) {
+            outside({z, y, x}, first, outs, room);
+            correction = room;
+        } else {
+            const std::size_t row = (kind_[0][tile.z] * kinds_[1] + kind_[1][tile.y]) * kinds_[2] +
+                                    kind_[2][tile.x + p];
+            correction = corrections_.data() + row * outs_ + first;
         }
+        const Rows pixel{dots + p * tile.stride, tile.stride, 1, outs, nullptr, 0};
+        kernels.pointwise->add(pixel, correction, 0);
     }
 }
 

@@ -17,13 +17,14 @@ std::span<const Test> real_dots_tests();
 std::span<const Test> runtime_tests();
 std::span<const Test> sign_dots_tests();
 std::span<const Test> sign_tests();
+std::span<const Test> split_dots_tests();
 std::span<const Test> taps_tests();
 
 int main() {
     for (const auto tests :
          {binary_dots_tests(), byte_dots_tests(), container_tests(), distance_tests(),
           graph_tests(), json_tests(), pointwise_tests(), real_dots_tests(), runtime_tests(),
-          sign_dots_tests(), sign_tests(), taps_tests()}) {
+          sign_dots_tests(), sign_tests(), split_dots_tests(), taps_tests()}) {
         for (const Test& test : tests) {
             std::printf("%s\n", test.name);
             std::fflush(stdout);

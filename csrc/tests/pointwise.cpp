@@ -1,6 +1,7 @@
 // What is done to each number, against the definition bit for bit, on memory that ends there.
 #include "bitgrove/pointwise.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -78,10 +79,24 @@ Case make(Random& random, std::size_t pixels, std::size_t channels) {
     return made;
 }
 
-// What every level makes of a tile is what expected(p, q) says, bit for bit.
+// What every level makes of a tile is what expected(p, q) says, bit for bit, in place or elsewhere.
 template <typename Step, typename Expected>
 void agree(const Case& given, Step step, Expected expected) {
     for (const PointwiseKernels* level : levels()) {
+        for (const std::size_t gap : {0, 2}) {
+            const std::size_t to_stride = given.channels + gap;
+            const std::size_t cells = (given.pixels - 1) * to_stride + given.channels;
+            Floats data(new float[given.cells()]), to(new float[cells]);
+            std::memcpy(data.get(), given.data.get(), given.cells() * sizeof(float));
+            std::fill_n(to.get(), cells, kUntouched);
+            step(*level,
+                 Rows{data.get(), given.stride, given.pixels, given.channels, to.get(), to_stride});
+            CHECK(std::memcmp(data.get(), given.data.get(), given.cells() * sizeof(float)) == 0);
+            for (std::size_t i = 0; i < cells; ++i) {
+                const std::size_t p = i / to_stride, q = i % to_stride;
+                CHECK(same(to[i], q < given.channels ? expected(p, q) : kUntouched));
+            }
+        }
         Floats data(new float[given.cells()]);
         std::memcpy(data.get(), given.data.get(), given.cells() * sizeof(float));
         step(*level, Rows{data.get(), given.stride, given.pixels, given.channels});

@@ -1,5 +1,4 @@
-// The matrix unit's convolution against loops over signs, on memory fenced by pages that must not
-// be touched: sanitizers do not see what that unit reads.
+// The matrix unit's convolution against loops over signs, on fenced memory.
 #include "bitgrove/sign_dots.hpp"
 
 #include <span>
@@ -9,14 +8,13 @@
 #include "check.hpp"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <thread>
 #include <vector>
+
+#include "fenced.hpp"
 
 namespace {
 
@@ -30,33 +28,6 @@ bool skipped() {
     std::puts("    skipped: this machine has no AMX of bytes");
     return true;
 }
-
-// n numbers with nothing readable right after them, or else right before them.
-template <class T>
-class Fenced {
-  public:
-    Fenced(std::size_t n, bool at_end) : n_(n) {
-        const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-        const std::size_t inside = (n * sizeof(T) + page - 1) / page * page;
-        bytes_ = inside + 2 * page;
-        base_ = static_cast<char*>(
-            mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-        CHECK(base_ != MAP_FAILED);
-        CHECK(mprotect(base_ + page, inside, PROT_READ | PROT_WRITE) == 0);
-        data_ = reinterpret_cast<T*>(base_ + page + (at_end ? inside - n * sizeof(T) : 0));
-    }
-    Fenced(const Fenced&) = delete;
-    Fenced& operator=(const Fenced&) = delete;
-    ~Fenced() { munmap(base_, bytes_); }
-
-    T* data() { return data_; }
-    std::size_t size() const { return n_; }
-
-  private:
-    std::size_t n_, bytes_;
-    char* base_;
-    T* data_;
-};
 
 // A convolution whose input is no larger than what it reads.
 struct Case {

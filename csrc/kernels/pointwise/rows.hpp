@@ -174,8 +174,11 @@ inline void band(const Rows& rows, const auto& step, std::size_t p) {
 inline void run(const Rows& given, const auto& like) {
     const auto step = like;
     Rows rows = given;
-    if (rows.stride == rows.channels && step.flat(rows.channels)) {
-        rows = {rows.data, rows.channels * rows.pixels, 1, rows.channels * rows.pixels};
+    const bool without_gaps =
+        rows.stride == rows.channels && (!rows.to || rows.to_stride == rows.channels);
+    if (without_gaps && step.flat(rows.channels)) {
+        const std::size_t all = rows.channels * rows.pixels;
+        rows = {rows.data, all, 1, all, rows.to, all};
     }
     std::size_t p = 0;
     for (; p + 4 <= rows.pixels; p += 4) band<4>(rows, step, p);

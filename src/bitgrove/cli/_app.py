@@ -10,7 +10,18 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from .. import __version__
-from . import _data, _doctor, _export, _fit, _inspect, _predict, _quantise, _reproduce, _teach
+from . import (
+    _bench,
+    _data,
+    _doctor,
+    _export,
+    _fit,
+    _inspect,
+    _predict,
+    _quantise,
+    _reproduce,
+    _teach,
+)
 from ._pictures import shown
 
 app = App(
@@ -24,6 +35,7 @@ app.command(_fit.fit)
 app.command(_predict.predict)
 app.command(_teach.teach)
 app.command(_inspect.inspect)
+app.command(_bench.bench)
 app.command(_quantise.quantise)
 app.command(_export.export)
 app.command(_reproduce.reproduce)

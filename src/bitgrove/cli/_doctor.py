@@ -20,6 +20,8 @@ _EXTRAS = {
         "matplotlib",
         "pooch",
     ),
+    "onnx": ("onnx",),
+    "bench": ("onnx", "onnxruntime", "onnxscript"),
 }
 
 

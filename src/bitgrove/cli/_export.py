@@ -35,7 +35,7 @@ def export(
     batch:
         Images at once. By default any number; FINN wants 1.
     """
-    from ..export import to_onnx  # needs torch, as packing does
+    from ..export import to_onnx
 
     to_onnx(model, onnx, dialect=dialect, batch=batch)
     kind = "plain ONNX" if dialect == "plain" else "QONNX"
