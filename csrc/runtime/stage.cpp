@@ -11,16 +11,11 @@ class TileSink : public Sink {
   public:
     TileSink(const Kernels& kernels, const Stage& stage, std::span<const View> views,
              const View* ring, float* room)
-        : kernels_(kernels),
-          stage_(stage),
-          views_(views),
-          ring_(ring),
-          room_(room),
-          last_(stage.direct_value()) {
+        : kernels_(kernels), stage_(stage), views_(views), ring_(ring), room_(room) {
         if (ring) {
             direct_ = ring;
-        } else if (last_ && !stage.in_place) {
-            direct_ = &views[last_];
+        } else if (const std::size_t value = stage.in_place ? 0 : stage.direct_value()) {
+            direct_ = &views[value];
         }
     }
 
@@ -96,7 +91,6 @@ class TileSink : public Sink {
     std::span<const View> views_;
     const View* ring_;
     float* room_;
-    const std::size_t last_;  // the value that the tiles are at the end, or 0
     const View* direct_ = nullptr;
 };
 
