@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 from bitgrove import export, kernels, runtime
@@ -97,9 +98,15 @@ def test_onnxruntime_runs_the_same_network_on_as_many_images(model, monkeypatch)
         seen.append((x.shape, threads))
         return opened(artifact, x, threads)
 
+    def opened_with(file, options, **rest):
+        seen.append(options.intra_op_num_threads)
+        return inference(file, options, **rest)
+
+    inference = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened_with)
     monkeypatch.setattr(_bench_measure, "open_peer", noted)
     found = benched(model, "--batch", "5", "--threads", "2")
-    assert seen == [((5, 1, 8, 8), 2)]
+    assert seen == [((5, 1, 8, 8), 2), 2]
     assert found["onnxruntime"]["difference"] < 1e-5
     assert found["popcount_peak"] > 0
     for row in (found["run"], found["onnxruntime"]):
@@ -278,6 +285,7 @@ def test_several_threads_are_named_with_what_it_means(monkeypatch):
     assert "avx512, 3 threads" in text
     assert "measured: one thread's, times 2\n" in text  # there are no more
     assert "those of the shortest of 50 runs" in " ".join(text.split())
+    assert "while it was kept from its CPU seems short" in " ".join(text.split())
     assert "with 3 threads too" in " ".join(text.split())
 
 

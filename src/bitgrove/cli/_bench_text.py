@@ -55,7 +55,10 @@ def _notes(found: Bench, width: int | None) -> list[str]:
     if profile.threads == 1:
         times = f"its time is the shortest of {found.repeats}"
     else:
-        times = f"the times are those of the shortest of {found.repeats} runs"
+        times = (
+            f"the times are those of the shortest of {found.repeats} runs, as one thread saw them: "
+            "what others did while it was kept from its CPU seems short, and the stage before long"
+        )
     notes = _wrapped(
         f"A stage is what runs as one pass over an image; {times}. MB are values and weights, "
         "read or written, each once.",
