@@ -211,11 +211,10 @@ void add_what_is_fused(Network& net) {
     };
 
     const std::size_t kept = add(make_relu(value()));
-    add(make_conv(value(), square, {}, 70, point, 1, 0));
+    add(make_conv(value(), square, {}, 70, point, 1, 0), {0});
     add(make_add(value(), value()), {last, kept});
     add(make_max_pool(value(), three));
     const std::size_t sum = add(make_add(value(), value()), {kept, last});
-    add(make_prelu(value(), seventy, seventy, {}));
     add(make_sign(value(), seventy, {}, 1));
     add(make_binary_conv(value(), bits(192, 9, 70), all, all, 192, three, 1, 0));
     const std::size_t signs = add(make_sign(value(), {}, {}, 2));
@@ -223,6 +222,7 @@ void add_what_is_fused(Network& net) {
         add(make_binary_conv(value(), bits(192, 9, 96), {}, {}, 192, three, 2, -1));
     add(make_binary_conv(net.value(signs), bits(192, 9, 96), all, {}, 192, three, 2, 1), {signs});
     add(make_affine(value(), all, all));
+    add(make_prelu(value(), all, all, {}));
     const std::size_t both = add(make_add(value(), value()), {last, left});
     add(make_scale_map(value(), all, {1, 1, 1, 192}));
     add(make_multiply(value(), value()), {both, last});

@@ -19,7 +19,7 @@ from bitgrove.runtime import Artifact, Graph, Node, Session, run_graph
 from .compared import all_values, check_fused, check_meaning
 from .random_graphs import random_graph
 
-EXAMPLES = int(os.environ.get("BITGROVE_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("BITGROVE_EXAMPLES", "40"))
 """Networks for each level; thousands find what a dozen misses."""
 
 many = hypothesis.settings(
@@ -113,13 +113,13 @@ def test_a_sum_is_not_made_in_a_place_that_a_streamed_row_still_reads():
     """Several workers read the rows around their own."""
     nodes = (
         Node("relu", "r", (0,)),
-        Node("conv2d", "c", (1,), conv(), {"weight": normal(8, 1, 1, 8)}),
+        Node("conv2d", "c", (0,), conv(), {"weight": normal(16, 1, 1, 16)}),
         Node("add", "a", (2, 1)),
         Node("max_pool2d", "p", (3,), pool([3, 3], [1, 1], [1, 1])),
         Node("add", "b", (4, 1)),
     )
     for _ in range(5):
-        check((8, 61, 20), nodes, (1, 2, 5))
+        check((16, 61, 20), nodes, (1, 2, 5))
 
 
 def test_planes_that_a_pool_adds_are_not_streamed():
