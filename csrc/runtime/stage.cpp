@@ -28,7 +28,9 @@ class TileSink : public Sink {
         if (direct_) {
             tile.data = target(*direct_, tile);
             tile.stride = numbers(direct_->pixel);
-            if (!ring_) tile.row_stride = numbers(direct_->row);
+            tile.row_stride = numbers(direct_->row);
+            tile.rows_here =
+                direct_->ring ? direct_->ring - tile.y % direct_->ring : stage_.shape().h - tile.y;
         } else {
             tile.data = room_;
             tile.stride = tile.channels;
@@ -171,7 +173,7 @@ void Stage::run(const Kernels& kernels, std::span<const View> views, const Part&
     }
 }
 
-// Row by row, each after those of the source that it reads.
+// Some rows at a time, after those of the source that they read.
 void Stage::stream(const Kernels& kernels, std::span<const View> views, const Part& part,
                    std::byte* scratch) const {
     const Shape& from = source->shape();
@@ -183,16 +185,23 @@ void Stage::stream(const Kernels& kernels, std::span<const View> views, const Pa
     std::byte* const source_scratch = scratch + ring_bytes();
     std::byte* const own_scratch = source_scratch + source->scratch_bytes();
     std::size_t next = 0;  // the first row of the source that was not made yet
-    for (std::size_t y = part.first_row; y < part.last_row; ++y) {
-        const Range wanted = producer->rows_read(y);
+    for (std::size_t y = part.first_row; y < part.last_row;) {
+        Range wanted = producer->rows_read(y);
+        std::size_t end = y + 1;
+        for (; end < part.last_row; ++end) {
+            const std::size_t last = producer->rows_read(end).last;
+            if (last - wanted.first > ring_rows) break;
+            wanted.last = last;
+        }
         next = std::max(next, wanted.first);
         if (next < wanted.last) {
             const Part rows{next, wanted.last, 0, from.c};
             source->produce(kernels, views, rows, source_scratch, nullptr, &ring);
             next = wanted.last;
         }
-        const Part row{y, y + 1, part.first_channel, part.last_channel};
-        produce(kernels, views, row, own_scratch, &ring, nullptr);
+        const Part rows{y, end, part.first_channel, part.last_channel};
+        produce(kernels, views, rows, own_scratch, &ring, nullptr);
+        y = end;
     }
 }
 
