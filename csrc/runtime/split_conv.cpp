@@ -12,10 +12,12 @@ constexpr std::size_t room_bytes = 128 * 1024;  // of results that wait for the 
 
 }  // namespace
 
-// Of few pixels each would pay for the splitting of its own; and patches must lie row by row.
+// Of few pixels each would pay for the splitting of its own; patches must lie row by row; and such
+// as fill no whole lines of the unit, a stem's of three channels, gain nothing.
 bool SplitConv::serves(const Window& window, const Shape& in, const Shape& out) {
-    return in.d == 1 && window.kernel[0] == 1 && window.dilation[1] == 1 &&
-           (window.dilation[2] == 1 || window.kernel[2] == 1) && out.pixels() >= 16;
+    return window.kernel[2] * in.c % 32 == 0 && in.d == 1 && window.kernel[0] == 1 &&
+           window.dilation[1] == 1 && (window.dilation[2] == 1 || window.kernel[2] == 1) &&
+           out.pixels() >= 16;
 }
 
 SplitConv::SplitConv(const SplitDotsKernels& dots, const Layout& in, const Window& window,
