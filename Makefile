@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test check install format wheel sanitize c-api fuzz clean
+.PHONY: demo test check install format wheel sanitize neon c-api fuzz clean
 
 demo: $(STAMP)  ## train on digits 0-7, pack, teach 8 and 9, write runs/digits/report.html
 	$(BIN)/bitgrove reproduce digits --out runs/digits --overwrite
@@ -45,6 +45,12 @@ sanitize:  ## the C++ tests under address, undefined-behaviour and thread saniti
 	    -DCMAKE_CXX_FLAGS="-fsanitize=$$kind -fno-sanitize-recover=all" && \
 	  cmake --build build/$$kind -j && build/$$kind/bitgrove_tests || exit 1; \
 	done
+
+neon:  ## the C++ tests built for a 64-bit ARM, run by an emulator (g++-aarch64-linux-gnu, qemu-user)
+	cmake -S . -B build/neon -DBITGROVE_TESTS=ON -DCMAKE_BUILD_TYPE=Release \
+	  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	  -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+	cmake --build build/neon -j && qemu-aarch64 build/neon/bitgrove_tests
 
 C_API := $(CURDIR)/build/c-api
 

@@ -23,7 +23,8 @@ std::vector<Kernels> detect() {
                     .taps = &taps::scalar,
                     .pointwise = &pointwise::scalar,
                     .popcount_peak = popcount_peak::scalar,
-                    .sign_dots = nullptr});
+                    .sign_dots = nullptr,
+                    .split_dots = nullptr});
 #if defined(__aarch64__)
     rows.push_back({.name = "neon",
                     .pack_signs = pack_signs::scalar,
@@ -36,7 +37,8 @@ std::vector<Kernels> detect() {
                     .taps = &taps::neon,
                     .pointwise = &pointwise::neon,
                     .popcount_peak = popcount_peak::neon,
-                    .sign_dots = nullptr});
+                    .sign_dots = nullptr,
+                    .split_dots = nullptr});
 #endif
 #if defined(__x86_64__)
     if (cpu_has_avx2()) {
@@ -51,7 +53,8 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx2,
                         .pointwise = &pointwise::avx2,
                         .popcount_peak = popcount_peak::avx2,
-                        .sign_dots = nullptr});
+                        .sign_dots = nullptr,
+                        .split_dots = nullptr});
     }
     if (cpu_has_avx512bw()) {
         rows.push_back({.name = "avx512bw",
@@ -65,7 +68,8 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
                         .popcount_peak = popcount_peak::avx2,
-                        .sign_dots = nullptr});
+                        .sign_dots = nullptr,
+                        .split_dots = nullptr});
     }
     if (cpu_has_avx512()) {
         rows.push_back({.name = "avx512",
@@ -79,12 +83,14 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
                         .popcount_peak = popcount_peak::avx512,
-                        .sign_dots = nullptr});
+                        .sign_dots = nullptr,
+                        .split_dots = nullptr});
     }
     if (cpu_has_amx()) {
         Kernels row = rows.back();
         row.name = "amx";
         row.sign_dots = &sign_dots::amx;
+        if (cpu_has_amx_bf16()) row.split_dots = &split_dots::amx;
         rows.push_back(row);
     }
 #endif

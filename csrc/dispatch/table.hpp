@@ -13,6 +13,7 @@
 #include "bitgrove/real_dots.hpp"
 #include "bitgrove/sign.hpp"
 #include "bitgrove/sign_dots.hpp"
+#include "bitgrove/split_dots.hpp"
 #include "bitgrove/taps.hpp"
 
 namespace bitgrove {
@@ -29,7 +30,8 @@ struct Kernels {
     const TapsKernels* taps;
     const PointwiseKernels* pointwise;
     PopcountPeakFn popcount_peak;
-    const SignDotsKernels* sign_dots;  // null where the CPU has no unit for it
+    const SignDotsKernels* sign_dots;    // null where the CPU has no unit for it
+    const SplitDotsKernels* split_dots;  // likewise
 };
 
 // The levels that this CPU can run, slowest first; front() is always "scalar".

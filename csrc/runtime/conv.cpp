@@ -2,6 +2,7 @@
 #include "aligned.hpp"
 #include "op.hpp"
 #include "packed_rows.hpp"
+#include "split_conv.hpp"
 #include "window_runs.hpp"
 
 namespace bitgrove::runtime {
@@ -22,6 +23,13 @@ class Conv : public Producer {
     Border border() const override { return window_border(window_, in_, result.shape, pad_value_); }
 
     void prepare(const Kernels& kernels, std::span<const Layout> inputs) override {
+        if (kernels.split_dots && bits_.empty() && groups_ == 1 &&
+            SplitConv::serves(window_, in_, result.shape)) {
+            split_ = std::make_unique<SplitConv>(*kernels.split_dots, inputs[0], window_,
+                                                 result.shape, weight_, kernel_bias_);
+            weight_ = {};
+            return;
+        }
         runs_ = window_runs(window_, inputs[0], sizeof(float), channels());
         // The groups lie one after the other, each in whole blocks.
         const RealDotsKernels& dots = *kernels.real_dots;
@@ -43,7 +51,13 @@ class Conv : public Producer {
         bits_ = {};
     }
 
+    std::size_t scratch_bytes() const override { return split_ ? split_->scratch_bytes() : 0; }
+
     void run(const Call& call, const Part& part, Sink& sink) const override {
+        if (split_) {
+            split_->run(call, part, sink);
+            return;
+        }
         const View& in = call.in(0);
         const auto kernel =
             signs_ ? call.kernels.real_dots->run_signs : call.kernels.real_dots->run;
@@ -78,7 +92,8 @@ class Conv : public Producer {
 
     Work work() const override {
         const double macs = static_cast<double>(result.shape.size()) * static_cast<double>(size());
-        return {.real_macs = macs, .weight_bytes = groups_ * group_bytes_};
+        const std::size_t bytes = split_ ? split_->weight_bytes() : groups_ * group_bytes_;
+        return {.real_macs = macs, .weight_bytes = bytes};
     }
 
     bool splits_channels() const override { return groups_ == 1; }
@@ -127,6 +142,7 @@ class Conv : public Producer {
     std::vector<Run> runs_;
     std::size_t block_ = 0, block_bytes_ = 0, group_bytes_ = 0;
     Aligned packed_;
+    std::unique_ptr<SplitConv> split_;  // on CPUs that multiply matrices of bfloat16
 };
 
 // Every input channel by itself.

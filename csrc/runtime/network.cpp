@@ -94,6 +94,7 @@ struct Network::Workspace {
           arena(allocate(plan.arena_bytes)),
           scratch(allocate(workers * scratch_bytes)),
           next(new std::atomic<std::size_t>[plan.stages.size()]),
+          arrived(workers, 0.0),
           meeting(workers) {
         for (std::size_t v = 0; v < plan.layouts.size(); ++v) {
             if (!plan.stored[v]) {
@@ -111,6 +112,7 @@ struct Network::Workspace {
     Aligned arena, scratch;
     std::vector<View> views;                           // of every value; the last one is the image
     std::unique_ptr<std::atomic<std::size_t>[]> next;  // part of each stage
+    std::vector<double> arrived;  // when each worker was done with a stage, if that is timed
     Meeting meeting;
 };
 
@@ -214,7 +216,8 @@ void Network::begin_image(Workspace& space, const float* x) const {
     }
 }
 
-void Network::run_image(Workspace& space, std::size_t worker, double* seconds) const {
+void Network::run_image(Workspace& space, std::size_t worker, bool is_timed,
+                        double* seconds) const {
     std::byte* scratch = space.scratch.get() + worker * space.scratch_bytes;
     double before = seconds ? now() : 0;
     for (std::size_t s = 0; s < plan_->stages.size(); ++s) {
@@ -224,12 +227,15 @@ void Network::run_image(Workspace& space, std::size_t worker, double* seconds) c
              (i = space.next[s].fetch_add(1, std::memory_order_relaxed)) < cut.parts;) {
             stage.run(*kernels_, space.views, cut.part(stage, i), scratch);
         }
+        if (is_timed) space.arrived[worker] = now();
         if (space.workers > 1) space.meeting.wait();
         if (seconds) {
-            const double after = now();
+            const double after = *std::ranges::max_element(space.arrived);
             seconds[s] = std::min(seconds[s], after - before);
             before = after;
         }
+        // Nobody writes the next time of arrival before this one is read.
+        if (is_timed && space.workers > 1) space.meeting.wait();
     }
 }
 
@@ -251,7 +257,7 @@ void Network::run(const float* x, std::size_t n, std::span<float* const> outs,
         WorkspacePtr space = borrow(workers);
         for (std::size_t i = 0; i < n; ++i) {
             begin_image(*space, x + i * size);
-            crew.run([&](std::size_t worker) { run_image(*space, worker, nullptr); });
+            crew.run([&](std::size_t worker) { run_image(*space, worker, false, nullptr); });
             copy_outputs(*space, i, outs);
         }
         give_back(std::move(space));
@@ -264,7 +270,7 @@ void Network::run(const float* x, std::size_t n, std::span<float* const> outs,
         Workspace& space = *spaces[worker];
         for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n;) {
             begin_image(space, x + i * size);
-            run_image(space, 0, nullptr);
+            run_image(space, 0, false, nullptr);
             copy_outputs(space, i, outs);
         }
     });
@@ -280,7 +286,7 @@ std::vector<StageProfile> Network::profile(const float* x, std::size_t repeats,
     for (std::size_t i = 0; i < repeats; ++i) {
         begin_image(*space, x);
         crew.run([&](std::size_t worker) {
-            run_image(*space, worker, worker == 0 ? seconds.data() : nullptr);
+            run_image(*space, worker, true, worker == 0 ? seconds.data() : nullptr);
         });
     }
     give_back(std::move(space));

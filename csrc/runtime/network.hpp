@@ -66,9 +66,10 @@ class Network {
     void require_finished() const;
     WorkspacePtr borrow(std::size_t workers) const;
     void give_back(WorkspacePtr workspace) const;
-    // One image by `workers` threads, of which this is number `worker`. seconds: null, or one
-    // number for each stage, lowered to what it took.
-    void run_image(Workspace& space, std::size_t worker, double* seconds) const;
+    // One image by all workers of the space, of which this is one. is_timed: the same for all;
+    // seconds: of one of them, a number for each stage, lowered to what it took; null for the
+    // others.
+    void run_image(Workspace& space, std::size_t worker, bool is_timed, double* seconds) const;
     void begin_image(Workspace& space, const float* x) const;
     void copy_outputs(const Workspace& space, std::size_t image,
                       std::span<float* const> outs) const;

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t nowhere = ~std::size_t{0};
 
+// Rows that are made while they are read: so many that making them together pays.
+constexpr std::size_t cached_bytes = 256 * 1024;
+
 template <typename T>
 const T* as(const Op* op) {
     return dynamic_cast<const T*>(op);
@@ -288,7 +291,8 @@ void Plan::stream_rows() {
         if (keeps_more) continue;
         made->actions.pop_back();
         stored[value] = false;
-        stage.ring_rows = rows;
+        const std::size_t cached = cached_bytes / (layouts[value].row_bytes());
+        stage.ring_rows = std::min(std::max(rows, cached), layouts[value].value.shape.h);
         stage.nodes.insert(stage.nodes.begin(), made->nodes.begin(), made->nodes.end());
         stage.source = std::make_unique<Stage>(std::move(*made));
         stages.erase(made);

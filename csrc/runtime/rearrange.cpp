@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace bitgrove::runtime {
 namespace {
@@ -83,6 +84,32 @@ class Pad : public Producer {
     float value_;
 };
 
+// Three planes to pixels, four at a time.
+void interleave(const float* red, const float* green, const float* blue, std::size_t n, float* to) {
+    using Four = float __attribute__((vector_size(16)));
+    using Places = int __attribute__((vector_size(16)));
+    std::size_t i = 0;
+    for (; i + 4 <= n; i += 4, to += 12) {
+        Four r, g, b;
+        std::memcpy(&r, red + i, sizeof r);
+        std::memcpy(&g, green + i, sizeof g);
+        std::memcpy(&b, blue + i, sizeof b);
+        const Four rg = __builtin_shuffle(r, g, Places{0, 4, 1, 5});  // r0 g0 r1 g1
+        const Four gb = __builtin_shuffle(g, b, Places{1, 5, 2, 6});  // g1 b1 g2 b2
+        const Four br = __builtin_shuffle(b, r, Places{2, 7, 3, 6});  // b2 r3 b3 r2
+        const Four bg = __builtin_shuffle(b, g, Places{0, 7, 3, 6});  // b0 g3 b3 g2
+        const Four pixels[] = {__builtin_shuffle(rg, bg, Places{0, 1, 4, 2}),
+                               __builtin_shuffle(gb, br, Places{0, 1, 7, 2}),
+                               __builtin_shuffle(br, bg, Places{0, 1, 5, 6})};
+        std::memcpy(to, pixels, sizeof pixels);
+    }
+    for (; i < n; ++i, to += 3) {
+        to[0] = red[i];
+        to[1] = green[i];
+        to[2] = blue[i];
+    }
+}
+
 }  // namespace
 
 void Load::run(const Call& call, const Part& part, Sink& sink) const {
@@ -102,14 +129,8 @@ void LoadPlanes::run(const Call& call, const Part& part, Sink& sink) const {
     const std::size_t pixels = shape.pixels();
     each_tile(part, shape, sink, [&](const Tile& tile) {
         const float* from = planes + (tile.z * shape.h + tile.y) * shape.w + tile.x;
-        if (shape.c == 3) {
-            const float *red = from, *green = red + pixels, *blue = green + pixels;
-            float* to = tile.data;
-            for (std::size_t p = 0; p < tile.pixels; ++p, to += tile.stride) {
-                to[0] = red[p];
-                to[1] = green[p];
-                to[2] = blue[p];
-            }
+        if (shape.c == 3 && tile.stride == 3) {
+            interleave(from, from + pixels, from + 2 * pixels, tile.pixels, tile.data);
             return;
         }
         for (std::size_t c = 0; c < shape.c; ++c, from += pixels) {

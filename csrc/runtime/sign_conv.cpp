@@ -82,34 +82,23 @@ void SignConv::widen(const View& in, std::size_t z, std::size_t first, std::size
 
 void SignConv::run(const Call& call, const Part& part, Sink& sink) const {
     auto* bytes = reinterpret_cast<std::int8_t*>(call.scratch);
-    auto* room = reinterpret_cast<float*>(call.scratch + input_bytes_);
+    const RowRoom room{reinterpret_cast<float*>(call.scratch + input_bytes_), rows_in_room_};
     const std::size_t before = in_.border.before[1] - window_.padding[1];
     const std::size_t start = (in_.border.before[2] - window_.padding[2]) * pixel_bytes_;
     for (std::size_t row = part.first_row; row < part.last_row;) {
         const std::size_t z = row / out_.h, y = row % out_.h;
         const std::size_t rows = std::min({rows_at_once(), part.last_row - row, out_.h - y});
         widen(call.in(0), z, y * window_.stride[1] + before, rows_in(rows), bytes);
-        for (std::size_t c = part.first_channel; c < part.last_channel; c += 64) {
-            for (std::size_t r = 0; r < rows; r += rows_in_room_) {
-                const std::size_t count = std::min(rows_in_room_, rows - r);
-                Tile tile{z, y + r, 0, out_.w, c, std::min<std::size_t>(64, part.last_channel - c)};
-                multiply(bytes + start + r * window_.stride[1] * row_bytes_, tile, count, room,
-                         sink);
-            }
-        }
+        each_block(z, y, rows, part, out_, room, sink,
+                   [&](const Tile& tile, std::size_t r, std::size_t count) {
+                       multiply(bytes + start + r * window_.stride[1] * row_bytes_, tile, count);
+                   });
         row += rows;
     }
 }
 
 // Some rows of the result, the first of which is the tile's.
-void SignConv::multiply(const std::int8_t* x, Tile& tile, std::size_t rows, float* room,
-                        Sink& sink) const {
-    sink.place(tile);
-    if (tile.row_stride == 0) {
-        tile.data = room;
-        tile.stride = 64;
-        tile.row_stride = out_.w * 64;
-    }
+void SignConv::multiply(const std::int8_t* x, const Tile& tile, std::size_t rows) const {
     dots_->run({.x = x,
                 .row_stride = distance(window_.stride[1] * row_bytes_),
                 .pixel_stride = distance(window_.stride[2] * pixel_bytes_),
@@ -124,11 +113,6 @@ void SignConv::multiply(const std::int8_t* x, Tile& tile, std::size_t rows, floa
                 .out = tile.data,
                 .out_row_stride = tile.row_stride,
                 .out_stride = tile.stride});
-    for (std::size_t r = 0; r < rows; ++r) {
-        sink.take(tile);
-        ++tile.y;
-        tile.data += tile.row_stride;
-    }
 }
 
 }  // namespace bitgrove::runtime

@@ -25,8 +25,7 @@ class SignConv {
     void widen(const View& in, std::size_t z, std::size_t first, std::size_t rows,
                std::int8_t* to) const;
 
-    void multiply(const std::int8_t* x, Tile& tile, std::size_t rows, float* room,
-                  Sink& sink) const;
+    void multiply(const std::int8_t* x, const Tile& tile, std::size_t rows) const;
 
     const SignDotsKernels* dots_;
     Layout in_;

@@ -14,7 +14,8 @@ struct Tile {
     std::size_t channel, channels;
     float* data = nullptr;
     std::size_t stride = 0;      // numbers from one pixel to the next
-    std::size_t row_stride = 0;  // and from one row to the next; 0 where there is room for one only
+    std::size_t row_stride = 0;  // and from one row to the next, of the rows that have room here
+    std::size_t rows_here = 0;   // this one included; 0: unknown, for the pixels of this tile only
 
     float* to = nullptr;  // where the next step writes, if not in place
     std::size_t to_stride = 0;
@@ -76,6 +77,40 @@ void each_tile(const Part& part, const Shape& shape, Sink& sink, F compute,
                 sink.take(tile);
             }
         });
+    }
+}
+
+// Room for rows of results, all pixels of each and up to 64 channels.
+struct RowRoom {
+    float* data;
+    std::size_t rows;
+};
+
+// Hands some rows of a plane, from (z, y) on, to the sink, 64 channels and many rows at a time;
+// compute(tile, r, count) fills the tile's pixels in rows y + r to y + r + count - 1. They are made
+// in place where that can be, else in the room.
+template <typename F>
+void each_block(std::size_t z, std::size_t y, std::size_t rows, const Part& part,
+                const Shape& shape, const RowRoom& room, Sink& sink, F compute) {
+    for (std::size_t c = part.first_channel; c < part.last_channel; c += 64) {
+        for (std::size_t r = 0; r < rows;) {
+            Tile tile{z, y + r, 0, shape.w, c, std::min<std::size_t>(64, part.last_channel - c)};
+            sink.place(tile);
+            std::size_t count = std::min(rows - r, tile.rows_here);
+            if (count == 0) {
+                count = std::min(rows - r, room.rows);
+                tile.data = room.data;
+                tile.stride = 64;
+                tile.row_stride = shape.w * 64;
+            }
+            compute(tile, r, count);
+            r += count;
+            for (; count > 0; --count) {
+                sink.take(tile);
+                ++tile.y;
+                tile.data += tile.row_stride;
+            }
+        }
     }
 }
 

@@ -52,7 +52,7 @@ def test_the_json_holds_every_figure(model):
     found = benched(model)
     assert list(found) == [
         "path", "bitgrove", "cpu", "usable_cpus", "simd", "threads", "input", "repeats", "batch",
-        "popcount_peak", "stages", "total", "run", "onnxruntime",
+        "popcount_peak", "stages", "total", "stages_unreliable", "run", "onnxruntime",
     ]  # fmt: skip
     assert found["path"] == str(model)
     assert (found["input"], found["repeats"]) == ([1, 8, 8], 3)
@@ -287,6 +287,22 @@ def test_several_threads_are_named_with_what_it_means(monkeypatch):
     assert "those of the shortest of 50 runs" in " ".join(text.split())
     assert "while it was kept from its CPU seems short" in " ".join(text.split())
     assert "with 3 threads too" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("threads", "batch", "least", "warned"),
+    [(2, 1, 1.3e-3, True), (2, 1, 1.4e-3, False), (1, 1, 1e-3, False), (2, 2, 1e-3, False)],
+)
+def test_stages_that_take_longer_than_the_whole_are_not_to_be_believed(
+    threads, batch, least, warned
+):
+    """The stages take 2 ms."""
+    faster = ("a", "binary_conv2d", 1e-9, 1.2e7, 0, 8)
+    found = bench_of(*STAGES, faster, threads=threads, level="amx")
+    found = replace(found, batch=batch, seconds=Spread(least, 2e-3, 2e-3, 2e-3))
+    text = "\n".join(lines_of("m.grove", found, None))
+    assert ("MEAN LITTLE" in text) == found.to_dict()["stages_unreliable"] == warned
+    assert ("AMX multiplies" in text) != warned
 
 
 def test_the_peak_counts_the_threads_that_have_a_cpu(model, monkeypatch):

@@ -59,6 +59,12 @@ class Bench:
         return rate(stage.binary_macs, stage) / self.peak
 
     @property
+    def unreliable(self) -> bool:
+        """Whether several threads, kept from their CPUs, took far longer for the stages alone."""
+        comparable = self.profile.threads > 1 and self.batch == 1
+        return comparable and self.profile.seconds > 1.5 * self.seconds.least
+
+    @property
     def total(self) -> StageProfile:
         """All stages as if they were one."""
         stages = self.profile.stages
@@ -88,6 +94,7 @@ class Bench:
                 for stage in self.profile.stages
             ],
             "total": self._figures(self.total),
+            "stages_unreliable": self.unreliable,
             "run": _run(self.seconds, self.batch),
             "onnxruntime": self._compared(),
         }

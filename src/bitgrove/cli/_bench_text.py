@@ -64,11 +64,18 @@ def _notes(found: Bench, width: int | None) -> list[str]:
         "read or written, each once.",
         width,
     )
+    if found.unreliable:
+        return notes + _wrapped(_UNRELIABLE, width)
     if any(round(100 * found.of_peak(stage)) > 100 for stage in profile.stages):
         notes += _wrapped(_PAST_THE_PEAK.get(profile.level, _FEWER_INSTRUCTIONS), width)
     return notes
 
 
+_UNRELIABLE = (
+    "The times of the stages MEAN LITTLE here: together they are far longer than the whole took at "
+    "best. The threads had to share a CPU with each other or with other programs. Repeat this on "
+    "a quieter machine, or with --threads 1."
+)
 _PAST_THE_PEAK = {
     "amx": "Over 100% of the peak: where it pays, AMX multiplies matrices of +1 and -1 as bytes "
     "instead of counting bits."
