@@ -37,7 +37,11 @@ def test_random_networks_pack_to_their_torch_models(simd_level, random):
     rounding = min(float((precise - expected).abs().max() / largest), 1e-3)
     found = export.verify(model, artifact, x.numpy(), threads=2)
     assert found.integers > 0
-    assert found.equal(1e-4 + 10 * rounding), found
+    # Not equal(), which allows two ties: maxima that are neighbours cancel under weights of +1 and
+    # -1, and leave many zeros that are not quite.
+    assert found.integers_different == found.signs_different == 0, found
+    assert found.signs_turned <= 2 + found.signs / 100, found
+    assert found.relative_error <= 1e-4 + 10 * rounding, found
     if found.ties:
         return
     for threads in (1, 5):
