@@ -93,7 +93,7 @@ struct Network::Workspace {
           scratch_bytes(scratch_bytes),
           arena(allocate(plan.arena_bytes)),
           scratch(allocate(workers * scratch_bytes)),
-          next(new std::atomic<std::size_t>[plan.stages.size()]),
+          next(new std::atomic<std::size_t>[plan.stages.size() * workers]),
           arrived(workers, 0.0),
           meeting(workers) {
         for (std::size_t v = 0; v < plan.layouts.size(); ++v) {
@@ -111,7 +111,7 @@ struct Network::Workspace {
     std::size_t workers, scratch_bytes;
     Aligned arena, scratch;
     std::vector<View> views;                           // of every value; the last one is the image
-    std::unique_ptr<std::atomic<std::size_t>[]> next;  // part of each stage
+    std::unique_ptr<std::atomic<std::size_t>[]> next;  // of each stage, of each worker's parts
     std::vector<double> arrived;  // when each worker was done with a stage, if that is timed
     Meeting meeting;
 };
@@ -211,8 +211,8 @@ void Network::begin_image(Workspace& space, const float* x) const {
     View image;
     image.origin = reinterpret_cast<std::byte*>(const_cast<float*>(x));
     space.views.back() = image;
-    for (std::size_t s = 0; s < plan_->stages.size(); ++s) {
-        space.next[s].store(0, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < plan_->stages.size() * space.workers; ++i) {
+        space.next[i].store(0, std::memory_order_relaxed);
     }
 }
 
@@ -223,9 +223,17 @@ void Network::run_image(Workspace& space, std::size_t worker, bool is_timed,
     for (std::size_t s = 0; s < plan_->stages.size(); ++s) {
         const Stage& stage = plan_->stages[s];
         const Cut cut(stage, space.workers);
-        for (std::size_t i;
-             (i = space.next[s].fetch_add(1, std::memory_order_relaxed)) < cut.parts;) {
-            stage.run(*kernels_, space.views, cut.part(stage, i), scratch);
+        // First its own parts, the same rows in every stage, which it finds in its own cache; then
+        // what others have not begun.
+        for (std::size_t w = 0; w < space.workers; ++w) {
+            const std::size_t owner = (worker + w) % space.workers;
+            const std::size_t first = owner * cut.parts / space.workers;
+            const std::size_t last = (owner + 1) * cut.parts / space.workers;
+            std::atomic<std::size_t>& next = space.next[s * space.workers + owner];
+            for (std::size_t i;
+                 (i = first + next.fetch_add(1, std::memory_order_relaxed)) < last;) {
+                stage.run(*kernels_, space.views, cut.part(stage, i), scratch);
+            }
         }
         if (is_timed) space.arrived[worker] = now();
         if (space.workers > 1) space.meeting.wait();
