@@ -75,6 +75,7 @@ class ByteConv : public Producer {
     }
 
     bool splits_channels() const override { return groups_ == 1; }
+    bool makes_single_rows() const override { return true; }
 
     Work work() const override {
         const double macs =
