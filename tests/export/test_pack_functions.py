@@ -189,6 +189,19 @@ def test_a_shifted_sign_that_others_read_is_exact():
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_shifted_sign_does_not_hide_that_a_norm_before_it_overflowed():
+    """The largest float leaves the first norm infinite, and the second, of gamma 0, as NaN."""
+    model = nn.Sequential(
+        nn.BatchNorm2d(4), nn.BatchNorm2d(4), RSign(4), BinaryConv2d(4, 3, 1)
+    ).eval()
+    with torch.no_grad():
+        model[0].weight.fill_(2)
+        model[1].weight.zero_()
+        model[1].bias.fill_(1)
+    expected, got = outputs(model, images(2, 4, 5, 5))
+    np.testing.assert_array_equal(got, expected)
+
+
 def test_an_embedding_that_only_signs_read_is_computed_all_the_same():
     model = randomise(
         nn.Sequential(

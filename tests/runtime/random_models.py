@@ -37,7 +37,7 @@ class Block(nn.Module):
         shifted = random.random() < 0.3
         kernel = random.choice([1, 3]) if same else random.choice([1, 2, 3])
         inputs = "identity" if shifted else random.choice(["clipped", "approx", None])
-        self.before = _norm(random, axes, channels, zeros=not shifted)
+        self.before = _norm(random, axes, channels)
         self.sign = RSign(channels) if shifted else nn.Identity()
         self.conv = _BINARY[axes](
             channels,
@@ -68,14 +68,13 @@ class Block(nn.Module):
         return y + x if self.added == "last" else y
 
 
-def _norm(random: Random, axes: int, channels: int, *, zeros: bool = True) -> nn.Module:
+def _norm(random: Random, axes: int, channels: int) -> nn.Module:
     if random.random() < 0.4:
         return nn.Identity()
     norm = _NORM[axes](channels)
     with torch.no_grad():
         norm.weight.normal_()
-        if zeros:
-            norm.weight[:: random.randint(2, 5)] = 0
+        norm.weight[:: random.randint(2, 5)] = 0
         norm.weight[1 :: random.randint(3, 7)] *= 1e-6
         norm.bias.normal_()
         norm.running_mean.normal_()

@@ -99,7 +99,9 @@ def fold(emit: Emitter, site: Site, module: nn.Module, value: int | Folded) -> F
         if isinstance(module, BatchNorm):
             return apply_norm(module, x)
         if isinstance(module, RSign):
-            return sign(x + module.shift)
+            shifted = x + module.shift
+            # A sign of its own would hide that a norm before it overflowed into NaN.
+            return torch.where(shifted.isnan(), shifted, sign(shifted))
         return module(x.clone())  # some work in place
 
     def realise(value: int) -> int:
