@@ -5,6 +5,7 @@
 
 #include "aligned.hpp"
 #include "op.hpp"
+#include "rearrange.hpp"
 #include "window_runs.hpp"
 
 namespace bitgrove::runtime {
@@ -70,8 +71,10 @@ class ByteConv : public Producer {
         weight_ = {};
     }
 
+    bool take_planes() override { return planes_ = in_.d == 1; }
+
     std::size_t scratch_bytes() const override {
-        return window_.kernel[0] * rows_in(rows_at_once()) * row_bytes_ + 64;
+        return pixels_bytes() + window_.kernel[0] * rows_in(rows_at_once()) * row_bytes_ + 64;
     }
 
     bool splits_channels() const override { return groups_ == 1; }
@@ -84,7 +87,7 @@ class ByteConv : public Producer {
     }
 
     void run(const Call& call, const Part& part, Sink& sink) const override {
-        auto* bytes = reinterpret_cast<std::uint8_t*>(call.scratch);
+        auto* bytes = reinterpret_cast<std::uint8_t*>(call.scratch + pixels_bytes());
         for (std::size_t row = part.first_row; row < part.last_row;) {
             const std::size_t z = row / result.shape.h, y = row % result.shape.h;
             const std::size_t rows =
@@ -114,6 +117,18 @@ class ByteConv : public Producer {
         return std::min(most, result.shape.h);
     }
 
+    // A row of the image as it came, pixel after pixel, in front of the bytes.
+    std::size_t pixels_bytes() const {
+        return planes_ ? whole_lines(in_.w * in_.c * sizeof(float)) : 0;
+    }
+
+    const float* row_of(const Call& call, std::size_t plane, std::size_t line) const {
+        if (!planes_) return call.in(0).real(distance(plane), distance(line), 0);
+        auto* pixels = reinterpret_cast<float*>(call.scratch);
+        row_of_planes(reinterpret_cast<const float*>(call.in(0).origin), in_, line, pixels);
+        return pixels;
+    }
+
     void quantise(const Call& call, std::size_t z, std::size_t y, std::size_t rows,
                   std::uint8_t* to) const {
         const auto zero = static_cast<std::uint8_t>(zero_);
@@ -128,9 +143,8 @@ class ByteConv : public Producer {
                 }
                 const std::size_t left = before_[2] * in_.c, inner = in_.w * in_.c;
                 std::fill_n(at, left, zero);
-                call.kernels.byte_dots->quantise(
-                    call.in(0).real(distance(plane), distance(line), 0), inner, step_, zero_,
-                    at + left);
+                call.kernels.byte_dots->quantise(row_of(call, plane, line), inner, step_, zero_,
+                                                 at + left);
                 std::fill_n(at + left + inner, row_bytes_ - left - inner, zero);
             }
         }
@@ -172,6 +186,7 @@ class ByteConv : public Producer {
     std::size_t groups_;
     float step_;
     int zero_;
+    bool planes_ = false;              // the input is the image as it came
     std::vector<std::int8_t> weight_;  // until prepare()
     std::vector<std::int32_t> offset_;
     std::vector<float> scale_, bias_;

@@ -1,7 +1,10 @@
 // Convolution of real values, with real filters or filters of one bit per weight.
+#include <algorithm>
+
 #include "aligned.hpp"
 #include "op.hpp"
 #include "packed_rows.hpp"
+#include "rearrange.hpp"
 #include "split_conv.hpp"
 #include "window_runs.hpp"
 
@@ -23,7 +26,7 @@ class Conv : public Producer {
     Border border() const override { return window_border(window_, in_, result.shape, pad_value_); }
 
     void prepare(const Kernels& kernels, std::span<const Layout> inputs) override {
-        if (kernels.split_dots && bits_.empty() && groups_ == 1 &&
+        if (kernels.split_dots && bits_.empty() && groups_ == 1 && !planes_ &&
             SplitConv::serves(window_, in_, result.shape)) {
             split_ = std::make_unique<SplitConv>(*kernels.split_dots, inputs[0], window_,
                                                  result.shape, weight_, kernel_bias_);
@@ -51,14 +54,24 @@ class Conv : public Producer {
         bits_ = {};
     }
 
-    std::size_t scratch_bytes() const override { return split_ ? split_->scratch_bytes() : 0; }
+    bool take_planes() override { return planes_ = in_.d == 1; }
+
+    std::size_t scratch_bytes() const override {
+        if (split_) return split_->scratch_bytes();
+        return planes_ ? rows_in(rows_at_once()) * row_bytes() : 0;
+    }
 
     void run(const Call& call, const Part& part, Sink& sink) const override {
         if (split_) {
             split_->run(call, part, sink);
-            return;
+        } else if (planes_) {
+            run_planes(call, part, sink);
+        } else {
+            convolve(call, call.in(0), part, sink);
         }
-        const View& in = call.in(0);
+    }
+
+    void convolve(const Call& call, const View& in, const Part& part, Sink& sink) const {
         const auto kernel =
             signs_ ? call.kernels.real_dots->run_signs : call.kernels.real_dots->run;
         const auto compute = [&](const Tile& tile) {
@@ -127,6 +140,50 @@ class Conv : public Producer {
     }
 
   private:
+    std::size_t rows_in(std::size_t rows) const {
+        return (rows - 1) * window_.stride[1] + (window_.kernel[1] - 1) * window_.dilation[1] + 1;
+    }
+    std::size_t row_bytes() const {
+        const Border around = border();
+        return (around.before[2] + in_.w + around.after[2]) * in_.c * sizeof(float);
+    }
+    // Rows of the result at a time, so that those of the image stay in second-level cache.
+    std::size_t rows_at_once() const {
+        const std::size_t rows = 4 * cached_bytes / row_bytes(), reach = rows_in(1);
+        const std::size_t most = rows > reach ? (rows - reach) / window_.stride[1] + 1 : 1;
+        return std::min(most, result.shape.h);
+    }
+
+    // Of the image as it came: its rows become pixels, with their border, just before they are
+    // read.
+    void run_planes(const Call& call, const Part& part, Sink& sink) const {
+        const auto* planes = reinterpret_cast<const float*>(call.in(0).origin);
+        const auto pad = static_cast<float>(pad_value_);
+        const std::size_t left = border().before[2] * in_.c, inner = in_.w * in_.c;
+        const std::size_t row = row_bytes() / sizeof(float);
+        for (std::size_t y = part.first_row; y < part.last_row;) {
+            const std::size_t rows = std::min(rows_at_once(), part.last_row - y);
+            const std::size_t first = y * window_.stride[1] - window_.padding[1];  // may wrap
+            auto* to = reinterpret_cast<float*>(call.scratch);
+            for (std::size_t i = 0; i < rows_in(rows); ++i, to += row) {
+                if (first + i >= in_.h) {
+                    std::fill_n(to, row, pad);
+                    continue;
+                }
+                std::fill_n(to, left, pad);
+                row_of_planes(planes, in_, first + i, to + left);
+                std::fill_n(to + left + inner, row - left - inner, pad);
+            }
+            View in;
+            in.pixel = distance(in_.c * sizeof(float));
+            in.row = distance(row_bytes());
+            in.origin =
+                call.scratch + left * sizeof(float) - static_cast<std::ptrdiff_t>(first) * in.row;
+            convolve(call, in, {y, y + rows, part.first_channel, part.last_channel}, sink);
+            y += rows;
+        }
+    }
+
     std::size_t channels() const { return in_.c / groups_; }  // of the input, that a filter reads
     std::size_t outs() const { return result.shape.c / groups_; }
     std::size_t size() const { return window_.taps() * channels(); }
@@ -139,6 +196,7 @@ class Conv : public Producer {
     std::vector<std::uint64_t> bits_;  // [out][words_for(size)], until prepare()
     std::vector<float> kernel_bias_;
     bool signs_ = false;
+    bool planes_ = false;  // the input is the image as it came
     std::vector<Run> runs_;
     std::size_t block_ = 0, block_bytes_ = 0, group_bytes_ = 0;
     Aligned packed_;

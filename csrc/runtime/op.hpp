@@ -61,6 +61,10 @@ class Producer : public Op {
     // A row of the result costs the same, made by itself.
     virtual bool makes_single_rows() const { return false; }
 
+    // Asked to read the image as it came, float32[c][h][w] at the view's origin, instead of a
+    // stored value: whether it will. Called before prepare().
+    virtual bool take_planes() { return false; }
+
     // What is left to do to each channel of the tiles, as the steps after them; empty for nothing.
     std::vector<float> scale, bias;
 };

@@ -14,6 +14,7 @@ namespace bitgrove::runtime {
 namespace {
 
 constexpr std::size_t nowhere = ~std::size_t{0};
+constexpr std::size_t image = nowhere - 1;  // the input of a stage that reads it as it came
 
 // Rows that are made while they are read: so many that making them together pays.
 constexpr std::size_t cached_bytes = 256 * 1024;
@@ -48,7 +49,10 @@ Plan::Plan(const Value& input, std::vector<Node> nodes, const std::vector<std::s
     // The image itself has no layout here; its view is the last.
     for (Stage& stage : stages) {
         for (Stage* each = &stage; each; each = each->source.get()) {
-            if (as<LoadPlanes>(each->producer)) each->inputs = {layouts.size()};
+            const bool loads = as<LoadPlanes>(each->producer) != nullptr;
+            if (loads || each->inputs == std::vector<std::size_t>{image}) {
+                each->inputs = {layouts.size()};
+            }
         }
     }
 }
@@ -204,9 +208,17 @@ void Plan::make_stages() {
 
     begin_tiles(own<LoadPlanes>(layouts[0].value), {nullptr, {}, 0, nowhere});
     stages[0].nodes.clear();
-    for (const Node& node : nodes_) {
-        if (const auto* producer = as<Producer>(node.op)) {
-            begin_tiles(producer, node);
+    const auto first_readers = readers(0);
+    for (Node& node : nodes_) {
+        if (auto* producer = dynamic_cast<Producer*>(node.op)) {
+            const std::size_t at = begin_tiles(producer, node);
+            // The only reader of the image may take it as it came.
+            const bool alone = node.inputs == std::vector<std::size_t>{0} &&
+                               first_readers.size() == 1 && !is_output_[0];
+            if (alone && producer->take_planes()) {
+                stages[at].inputs = {image};
+                stored[0] = false;
+            }
         } else if (const auto* bit_op = as<BitOp>(node.op)) {
             const std::size_t at = begin(node);
             stages[at].bit_op = bit_op;
@@ -264,6 +276,7 @@ void Plan::make_stages() {
             }
         }
     }
+    if (stages[0].actions.empty()) stages.erase(stages.begin());  // the image is not stored
 }
 
 // A value that only one producer reads, row by row, need not be stored: its rows are made when they
@@ -273,7 +286,7 @@ void Plan::stream_rows() {
         Stage& stage = stages[s];
         if (!stage.producer || stage.inputs.size() != 1) continue;
         const std::size_t rows = stage.producer->window_rows(), value = stage.inputs[0];
-        if (rows == 0 || is_output_[value] || !layouts[value].border.empty() ||
+        if (rows == 0 || value == image || is_output_[value] || !layouts[value].border.empty() ||
             readers(value).size() != 1) {
             continue;
         }
@@ -342,7 +355,9 @@ std::size_t Plan::replaced(const Stage& stage, F dies_here) const {
 void Plan::lay_out(const std::vector<std::size_t>& outputs) {
     std::vector<std::size_t> born(layouts.size(), 0), dies(layouts.size(), 0);
     const auto uses = [&](const Stage& stage, std::size_t at, auto&& self) -> void {
-        for (const std::size_t input : stage.inputs) dies[input] = at;
+        for (const std::size_t input : stage.inputs) {
+            if (input != image) dies[input] = at;
+        }
         if (stage.bit_op) born[stage.bits_out] = dies[stage.bits_out] = at;
         for (const Action& action : stage.actions) {
             for (const std::size_t other : action.others) dies[other] = at;

@@ -149,6 +149,18 @@ void CopyBits::run(const Call& call, const Part& part, const View& out) const {
     });
 }
 
+void row_of_planes(const float* planes, const Shape& shape, std::size_t y, float* to) {
+    const std::size_t pixels = shape.pixels();
+    const float* from = planes + y * shape.w;
+    if (shape.c == 3) {
+        interleave(from, from + pixels, from + 2 * pixels, shape.w, to);
+        return;
+    }
+    for (std::size_t c = 0; c < shape.c; ++c, from += pixels) {
+        for (std::size_t x = 0; x < shape.w; ++x) to[x * shape.c + c] = from[x];
+    }
+}
+
 OpPtr make_concat(std::span<const Value> inputs) {
     require(!inputs.empty(), "at least one input is needed");
     Shape out = inputs.front().shape;

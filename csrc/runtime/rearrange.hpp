@@ -12,6 +12,9 @@ class Load : public Producer {
     bool splits_channels() const override { return true; }
 };
 
+// Row y of a picture, float32[c][h][w], pixel after pixel.
+void row_of_planes(const float* planes, const Shape& shape, std::size_t y, float* to);
+
 // The image, float32[c][d][h][w] at the view's origin.
 class LoadPlanes : public Producer {
   public:
