@@ -26,8 +26,7 @@ class Conv : public Producer {
     Border border() const override { return window_border(window_, in_, result.shape, pad_value_); }
 
     void prepare(const Kernels& kernels, std::span<const Layout> inputs) override {
-        if (kernels.split_dots && bits_.empty() && groups_ == 1 && !planes_ &&
-            SplitConv::serves(window_, in_, result.shape)) {
+        if (kernels.split_dots && can_split()) {
             split_ = std::make_unique<SplitConv>(*kernels.split_dots, inputs[0], window_,
                                                  result.shape, weight_, kernel_bias_);
             weight_ = {};
@@ -54,7 +53,11 @@ class Conv : public Producer {
         bits_ = {};
     }
 
-    bool take_planes() override { return planes_ = in_.d == 1; }
+    // Where a result could be that of split numbers, it is so whatever else reads the image.
+    bool take_planes() override {
+        const bool one_plane = in_.d == 1 && window_.kernel[0] == 1 && window_.padding[0] == 0;
+        return planes_ = one_plane && !can_split();
+    }
 
     std::size_t scratch_bytes() const override {
         if (split_) return split_->scratch_bytes();
@@ -140,6 +143,10 @@ class Conv : public Producer {
     }
 
   private:
+    bool can_split() const {
+        return bits_.empty() && groups_ == 1 && SplitConv::serves(window_, in_, result.shape);
+    }
+
     std::size_t rows_in(std::size_t rows) const {
         return (rows - 1) * window_.stride[1] + (window_.kernel[1] - 1) * window_.dilation[1] + 1;
     }

@@ -1,6 +1,7 @@
 #include "split_conv.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "window_runs.hpp"
 
@@ -8,16 +9,21 @@ namespace bitgrove::runtime {
 namespace {
 
 constexpr std::size_t cached_bytes = 512 * 1024;
+constexpr std::size_t most_bytes = 8 * 1024 * 1024;  // of what one row of the result reads
 constexpr std::size_t room_bytes = 128 * 1024;  // of results that wait for the steps after them
 
 }  // namespace
 
-// Of few pixels each would pay for the splitting of its own; patches must lie row by row; and such
-// as fill no whole lines of the unit, a stem's of three channels, gain nothing.
+// Of few pixels each would pay for the splitting of its own; patches must lie row by row, in one
+// plane; and such as fill no whole lines of the unit, a stem's of three channels, gain nothing.
+// Patches do not share what they have in common: a long kernel would need far more memory than its
+// input.
 bool SplitConv::serves(const Window& window, const Shape& in, const Shape& out) {
-    return window.kernel[2] * in.c % 32 == 0 && in.d == 1 && window.kernel[0] == 1 &&
+    const std::size_t length = window.kernel[2] * in.c;
+    const std::size_t split = window.kernel[1] * out.w * length * 3 * sizeof(std::uint16_t);
+    return length % 32 == 0 && in.d == 1 && window.kernel[0] == 1 && window.padding[0] == 0 &&
            window.dilation[1] == 1 && (window.dilation[2] == 1 || window.kernel[2] == 1) &&
-           out.pixels() >= 16;
+           out.pixels() >= 16 && split <= most_bytes;
 }
 
 SplitConv::SplitConv(const SplitDotsKernels& dots, const Layout& in, const Window& window,

@@ -9,6 +9,7 @@ namespace bitgrove::runtime {
 
 class SplitConv {
   public:
+    // The same on every CPU: what reads the image as it came must not depend on this one's.
     static bool serves(const Window& window, const Shape& in, const Shape& out);
 
     // weight: float32[out][kh][kw][c]; bias: one for each output, or empty.
