@@ -30,7 +30,8 @@ class BinaryConv : public Producer {
 
     void prepare(const Kernels& kernels, std::span<const Layout> inputs) override {
         // A unit that multiplies matrices pays once a few rows of patches share the filters.
-        if (kernels.sign_dots && in_.groups == 1 && result.shape.pixels() >= 16) {
+        if (kernels.sign_dots && in_.groups == 1 && result.shape.pixels() >= 16 &&
+            SignConv::serves(inputs[0], window_)) {
             signs_ = std::make_unique<SignConv>(*kernels.sign_dots, inputs[0], window_, pad_value_,
                                                 result.shape, weight_);
             weight_bytes_ = signs_->weight_bytes();

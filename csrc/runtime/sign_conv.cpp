@@ -12,6 +12,12 @@ constexpr std::size_t room_bytes = 128 * 1024;  // of results that wait for the 
 
 }  // namespace
 
+bool SignConv::serves(const Layout& in, const Window& window) {
+    const std::size_t row = in.side(2) * in.value.words_per_pixel() * 64;
+    const std::size_t rows = (window.kernel[1] - 1) * window.dilation[1] + 1;
+    return window.kernel[0] * rows * row <= 2 * cached_bytes;
+}
+
 SignConv::SignConv(const SignDotsKernels& dots, const Layout& in, const Window& window,
                    int pad_value, const Shape& out, const std::vector<std::uint64_t>& weight)
     : dots_(&dots), in_(in), window_(window), out_(out), zeros_(pad_value == 0) {

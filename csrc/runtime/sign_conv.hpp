@@ -9,6 +9,10 @@ namespace bitgrove::runtime {
 
 class SignConv {
   public:
+    // Whether the bytes that one row of the result reads stay in second-level cache: those between
+    // the rows of a dilated kernel are widened too, eight times as many as the bits were.
+    static bool serves(const Layout& in, const Window& window);
+
     // weight: [out][taps][words per pixel], padding bits zero; one group.
     SignConv(const SignDotsKernels& dots, const Layout& in, const Window& window, int pad_value,
              const Shape& out, const std::vector<std::uint64_t>& weight);
