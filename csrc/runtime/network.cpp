@@ -164,12 +164,18 @@ void Network::require_finished() const {
     require(plan_ != nullptr, "the network is not finished");
 }
 
+const char* Network::level() const {
+    require_finished();
+    return kernels_->name;
+}
+
 std::size_t Network::arena_bytes() const {
     return plan_ ? plan_->arena_bytes + scratch_bytes_ : 0;
 }
 
 void Network::finish(std::vector<std::size_t> outputs) {
-    require(!plan_, "the network is finished");
+    // Operators give their weights away while they are prepared, so a failure ends it too.
+    require(!kernels_, "finish() can be called once");
     for (std::size_t output : outputs) value(output);
     std::vector<Node> nodes;
     for (std::size_t i = 0; i < steps_.size(); ++i) {

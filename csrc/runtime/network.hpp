@@ -47,7 +47,7 @@ class Network {
 
     const std::vector<std::size_t>& outputs() const { return outputs_; }
     std::size_t arena_bytes() const;
-    const char* level() const { return kernels_->name; }
+    const char* level() const;
 
     static constexpr std::size_t max_side = 1 << 16;
     static constexpr std::size_t max_channels = 1 << 24;

@@ -266,6 +266,97 @@ void a_fused_plan_equals_the_plan_that_stores_everything() {
     }
 }
 
+// A picture that a file gives a depth of one, among planes that lie outside it.
+void a_single_plane_is_convolved_like_any() {
+    struct Volume {
+        std::size_t channels;
+        Triple kernel, stride, padding;
+    };
+    const Volume volumes[] = {
+        {32, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}}, {32, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}},
+        {32, {1, 3, 3}, {3, 1, 1}, {1, 1, 1}}, {32, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
+        {3, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}},  {3, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}},
+        {3, {1, 3, 3}, {3, 1, 1}, {1, 1, 1}},  {3, {2, 3, 3}, {1, 1, 1}, {1, 1, 1}},
+    };
+    for (const Volume& v : volumes) {
+        const Shape in{1, 6, 7, v.channels};
+        const Window window{v.kernel, v.stride, v.padding};
+        const std::size_t size = window.taps() * v.channels, pixels = in.pixels();
+        const auto weight = reals(5 * size, 1), x = reals(in.size(), 2);
+        std::array<std::vector<float>, 2> got;
+        Shape shape{};
+        for (const bool keeps_image : {false, true}) {
+            Network net(in);
+            net.add(make_conv(net.value(0), weight, {}, 5, window, 1, 0), {0});
+            shape = net.value(1).shape;
+            got[keeps_image].resize(shape.size());
+            std::vector<float> image(in.size());
+            std::vector<float*> outs{got[keeps_image].data()};
+            if (keeps_image) outs.push_back(image.data());
+            net.finish(keeps_image ? std::vector<std::size_t>{1, 0} : std::vector<std::size_t>{1});
+            net.run(x.data(), 1, outs, 1);
+        }
+        CHECK(got[0] == got[1]);
+        for (std::size_t i = 0; i < shape.size(); ++i) {
+            const std::size_t o = i / shape.pixels();
+            double sum = 0, bound = 0;
+            every_tap(window, in, place(i % shape.pixels(), shape),
+                      [&](std::size_t tap, bool inside, std::size_t pixel) {
+                          for (std::size_t c = 0; inside && c < v.channels; ++c) {
+                              const double product = static_cast<double>(x[c * pixels + pixel]) *
+                                                     weight[o * size + tap * v.channels + c];
+                              sum += product;
+                              bound += std::fabs(product);
+                          }
+                      });
+            CHECK(std::fabs(got[0][i] - sum) <= 1e-6 * bound);
+        }
+    }
+}
+
+// Units that multiply matrices want their input in other forms, which could be far larger.
+void long_and_dilated_windows_need_little_memory() {
+    {
+        const Shape in{1, 1, 16384, 32};
+        Network net(in);
+        net.add(make_relu(net.value(0)), {0});
+        const std::vector<float> weight(1024 * 32);
+        net.add(make_conv(net.value(1), weight, {}, 1, {{1, 1, 1024}}, 1, 0), {1});
+        net.finish({2});
+        CHECK(net.arena_bytes() < 3 * in.size() * sizeof(float));
+    }
+    {
+        const Shape in{1, 64, 64, 512};
+        Network net(in);
+        net.add(make_sign(net.value(0), {}, {}, 1), {0});
+        const Window window{{1, 3, 3}, {1, 1, 1}, {0, 36, 36}, {1, 36, 36}};
+        const std::vector<std::uint8_t> weight(8 * 9 * 64);
+        net.add(make_binary_conv(net.value(1), weight, {}, {}, 8, window, 1, -1), {1});
+        net.finish({2});
+        CHECK(net.arena_bytes() < 3'000'000);
+    }
+}
+
+void a_network_that_could_not_be_finished_stays_so() {
+    Network net({1, 30'000, 30'000, 1});
+    const std::vector<float> weight(9);
+    for (int i : {0, 1}) {
+        net.add(make_conv(net.value(0), weight, {}, 1, {{1, 3, 3}}, 1, i), {0});
+    }
+    const auto refused = [&](auto call) {
+        try {
+            call();
+        } catch (const std::invalid_argument&) {
+            return true;
+        }
+        return false;
+    };
+    CHECK(refused([&] { net.level(); }));
+    CHECK(refused([&] { net.finish({1, 2}); }));  // past the limit of memory
+    CHECK(refused([&] { net.finish({1}); }));     // its weights are gone
+    CHECK(refused([&] { net.level(); }));
+}
+
 // A thread that was not wanted for a job wakes up all the same, and must not take the next one
 // twice.
 void every_worker_of_a_job_is_called_once() {
@@ -332,6 +423,11 @@ constexpr Test kTests[] = {
     {"runtime: threads share a network and agree", threads_share_a_network_and_agree},
     {"runtime: a fused plan equals the plan that stores everything",
      a_fused_plan_equals_the_plan_that_stores_everything},
+    {"runtime: a single plane is convolved like any", a_single_plane_is_convolved_like_any},
+    {"runtime: long and dilated windows need little memory",
+     long_and_dilated_windows_need_little_memory},
+    {"runtime: a network that could not be finished stays so",
+     a_network_that_could_not_be_finished_stays_so},
     {"runtime: every worker of a job is called once", every_worker_of_a_job_is_called_once},
     {"runtime: sizes past the limits are refused", sizes_past_the_limits_are_refused},
 };
