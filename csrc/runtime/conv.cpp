@@ -55,8 +55,7 @@ class Conv : public Producer {
 
     // Where a result could be that of split numbers, it is so whatever else reads the image.
     bool take_planes() override {
-        const bool one_plane = in_.d == 1 && window_.kernel[0] == 1 && window_.padding[0] == 0;
-        return planes_ = one_plane && !can_split();
+        return planes_ = in_.d == 1 && window_.padding[0] == 0 && !can_split();
     }
 
     std::size_t scratch_bytes() const override {

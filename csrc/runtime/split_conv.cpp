@@ -21,9 +21,9 @@ constexpr std::size_t room_bytes = 128 * 1024;  // of results that wait for the 
 bool SplitConv::serves(const Window& window, const Shape& in, const Shape& out) {
     const std::size_t length = window.kernel[2] * in.c;
     const std::size_t split = window.kernel[1] * out.w * length * 3 * sizeof(std::uint16_t);
-    return length % 32 == 0 && in.d == 1 && window.kernel[0] == 1 && window.padding[0] == 0 &&
-           window.dilation[1] == 1 && (window.dilation[2] == 1 || window.kernel[2] == 1) &&
-           out.pixels() >= 16 && split <= most_bytes;
+    return length % 32 == 0 && in.d == 1 && window.padding[0] == 0 && window.dilation[1] == 1 &&
+           (window.dilation[2] == 1 || window.kernel[2] == 1) && out.pixels() >= 16 &&
+           split <= most_bytes;
 }
 
 SplitConv::SplitConv(const SplitDotsKernels& dots, const Layout& in, const Window& window,
