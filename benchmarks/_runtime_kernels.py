@@ -9,10 +9,11 @@ import torch
 from _alternate import Runs, Times, alternate, quartiles, ratios
 from peers import eager, ours
 
-from bitgrove import _core, runtime
+from bitgrove import _core
 
 MORE = 9
-"""Blocks of the longer chain: the time of a block is the difference between two chains, too."""
+"""Blocks of the longer chain. The time of a block (packing, convolution, scale, bias and sum) is the
+difference between this chain and one block: all is read and written as in a network."""
 
 
 def measure(threads: int, rounds: int, rest: float) -> dict[str, Any]:
@@ -33,47 +34,41 @@ def shape(channels: int, side: int, threads: int, rounds: int, rest: float) -> d
     block = ours.blocks(channels, side, threads)
     chain = ours.blocks(channels, side, threads, MORE)
     peers: dict[str, Runs] = {"one block": block.whole(), "more blocks": chain.whole()}
-    macs = {"block by difference": block.macs}
-    if hasattr(runtime.Session, "profile"):
-        operators = {
-            "gemm": ours.gemm(channels, side, threads),
-            "conv": ours.convolution(channels, side, threads),
-            "block": block,
-        }
-        peers |= {name: operator.profiled() for name, operator in operators.items()}
-        macs |= {name: operator.macs for name, operator in operators.items()}
-    if hasattr(_core, "popcount_peak"):
-        peers["peak"] = _peak
+    operators = {
+        "gemm": ours.gemm(channels, side, threads),
+        "conv": ours.convolution(channels, side, threads),
+    }
+    peers |= {name: operator.profiled() for name, operator in operators.items()}
+    peers["peak"] = _peak
+    macs = {name: operator.macs for name, operator in operators.items()} | {"block": block.macs}
     peers |= {
         "torch float32": eager.convolution(channels, side, torch.float32),
         "torch float32, compiled": eager.frozen_convolution(channels, side),
         "torch bfloat16": eager.convolution(channels, side, torch.bfloat16),
     }
     times = alternate(peers, rounds, turn=0.02, rest=rest, reduce=min)
-    times["block by difference"] = [
+    times["block"] = [
         (more - one) / (MORE - 1)
         for one, more in zip(times.pop("one block"), times.pop("more blocks"), strict=True)
     ]
-    peaks = times.pop("peak", None)
-    found: dict[str, Any] = {
+    peaks = times.pop("peak")
+    return {
         "binary_macs": block.macs,
         "microseconds": {name: quartiles([1e6 * t for t in own]) for name, own in times.items()},
-        "ratio": {name: _of_torch(times, name) for name in macs if name.startswith("block")},
-    }
-    if peaks:
-        found["peak_gmacs_per_second"] = quartiles([1e-9 / t for t in peaks])
-        found["fraction_of_peak"] = {
+        "ratio": _of_torch(times, "block"),
+        "peak_gmacs_per_second": quartiles([1e-9 / t for t in peaks]),
+        "fraction_of_peak": {
             name: quartiles(
                 [work * p / t / threads for t, p in zip(times[name], peaks, strict=True)]
             )
             for name, work in macs.items()
-        }
-    return found
+        },
+    }
 
 
 def _peak(_: int) -> list[float]:
     """Seconds of one binary multiply-accumulate in registers, on one thread."""
-    return [1 / _core.popcount_peak(0.005)]  # pyright: ignore[reportAttributeAccessIssue]
+    return [1 / _core.popcount_peak(0.005)]
 
 
 def _of_torch(times: Times, name: str) -> dict[str, list[float]]:

@@ -49,8 +49,7 @@ def _kernel(name: str) -> Callable[[Record], float]:
 
 
 def _block(r: Record) -> float:
-    rows = r["kernels"]["1"]["geometric_means"]["ratio"]
-    return rows.get("block", rows["block by difference"])["torch float32"]
+    return r["kernels"]["1"]["geometric_means"]["ratio"]["torch float32"]
 
 
 def _bytes(name: str, variant: str) -> Callable[[Record], float]:

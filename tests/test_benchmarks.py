@@ -76,10 +76,7 @@ def test_the_table_shows_times_and_ratios_of_each_number_of_threads(module):
         "binarynet": {
             count: {"1": network(0.25, 5.0, 20.0), "64": network(10, 200, 20.04)} for count in "12"
         },
-        "kernels": {
-            count: {"geometric_means": {"ratio": {"block by difference": kernels}}}
-            for count in "12"
-        },
+        "kernels": {count: {"geometric_means": {"ratio": kernels}} for count in "12"},
         "rounds": 31,
         "environment": {"cpu": "CPU", "simd": "avx2", "onnxruntime": "1.0", "torch": "2.0"},
     }

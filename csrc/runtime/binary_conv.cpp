@@ -29,9 +29,10 @@ class BinaryConv : public Producer {
     }
 
     void prepare(const Kernels& kernels, std::span<const Layout> inputs) override {
-        // A unit that multiplies matrices pays once a few rows of patches share the filters.
-        if (kernels.sign_dots && in_.groups == 1 && result.shape.pixels() >= 16 &&
-            SignConv::serves(inputs[0], window_)) {
+        // A unit that multiplies matrices pays where enough products share a widened input, and
+        // enough pixels the filters.
+        const bool pays = window_.taps() * outs() > 512 && result.shape.pixels() >= 16;
+        if (kernels.sign_dots && in_.groups == 1 && pays && SignConv::serves(inputs[0], window_)) {
             signs_ = std::make_unique<SignConv>(*kernels.sign_dots, inputs[0], window_, pad_value_,
                                                 result.shape, weight_);
             weight_bytes_ = signs_->weight_bytes();

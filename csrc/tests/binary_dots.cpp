@@ -172,20 +172,29 @@ void very_long_filters() {
     compare(random, {{{0, 700}, {1000, 900}}, -2, 4, 5});
 }
 
+// Patches and filters of one sign each: all bits differ, or none, in any mixture of neighbours.
 void counts_at_their_greatest() {
-    for (const bool same : {false, true}) {
-        for (const std::size_t words : {31, 256, 1100}) {
-            const std::vector<std::uint64_t> x(words, ~std::uint64_t{0});
-            const std::vector<std::uint64_t> rows(words * 3, same ? ~std::uint64_t{0} : 0);
-            const Run run{0, words};
-            for (const BinaryDotsKernels* level : levels()) {
-                const Bytes weight = aligned(level->block_bytes(words));
-                level->pack(rows.data(), 3, words, weight.get());
-                float out[3] = {};
-                const auto length = static_cast<std::int32_t>(64 * words);
-                level->run({x.data(), 0, 1, &run, 1, words, weight.get(), 3, length, out, 3});
-                for (const float value : out) {
-                    CHECK(value == static_cast<float>(same ? length : -length));
+    constexpr std::size_t pixels = 5, outs = 130;
+    Random random(5);
+    for (const std::size_t words : {1, 4, 31, 128, 256, 1100}) {
+        std::vector<std::uint64_t> x, rows;
+        for (std::size_t p = 0; p < pixels; ++p) x.resize(x.size() + words, -(random.next() >> 63));
+        for (std::size_t o = 0; o < outs; ++o) {
+            rows.resize(rows.size() + words, -(random.next() >> 63));
+        }
+        const Run run{0, words};
+        const auto length = static_cast<std::int32_t>(64 * words);
+        for (const BinaryDotsKernels* level : levels()) {
+            const std::size_t blocks = (outs + level->block - 1) / level->block;
+            const Bytes weight = aligned(blocks * level->block_bytes(words));
+            level->pack(rows.data(), outs, words, weight.get());
+            for (std::size_t n = 1; n <= pixels; ++n) {
+                std::vector<float> out(n * outs);
+                level->run({x.data(), static_cast<std::ptrdiff_t>(words), n, &run, 1, words,
+                            weight.get(), outs, length, out.data(), outs});
+                for (std::size_t i = 0; i < n * outs; ++i) {
+                    const bool same = x[i / outs * words] == rows[i % outs * words];
+                    CHECK(out[i] == static_cast<float>(same ? length : -length));
                 }
             }
         }

@@ -330,8 +330,8 @@ void long_and_dilated_windows_need_little_memory() {
         Network net(in);
         net.add(make_sign(net.value(0), {}, {}, 1), {0});
         const Window window{{1, 3, 3}, {1, 1, 1}, {0, 36, 36}, {1, 36, 36}};
-        const std::vector<std::uint8_t> weight(8 * 9 * 64);
-        net.add(make_binary_conv(net.value(1), weight, {}, {}, 8, window, 1, -1), {1});
+        const std::vector<std::uint8_t> weight(64 * 9 * 64);
+        net.add(make_binary_conv(net.value(1), weight, {}, {}, 64, window, 1, -1), {1});
         net.finish({2});
         CHECK(net.arena_bytes() < 3'000'000);
     }

@@ -21,8 +21,6 @@ struct Vector {
     using Bytes = unsigned char __attribute__((vector_size(32)));
     using Shorts = unsigned short __attribute__((vector_size(32)));
     static constexpr std::size_t width = 32;
-    static constexpr std::size_t most_pixels = 4;
-    static constexpr std::size_t most_vectors = 2;
 
     static Bytes table(const std::uint8_t* entries) {
         return reinterpret_cast<Bytes>(
@@ -31,14 +29,6 @@ struct Vector {
     static Bytes pick(Bytes table, Bytes nibbles) {
         return reinterpret_cast<Bytes>(_mm256_shuffle_epi8(reinterpret_cast<__m256i>(table),
                                                            reinterpret_cast<__m256i>(nibbles)));
-    }
-    static Shorts low(Bytes a) {
-        return reinterpret_cast<Shorts>(
-            _mm256_unpacklo_epi8(reinterpret_cast<__m256i>(a), _mm256_setzero_si256()));
-    }
-    static Shorts high(Bytes a) {
-        return reinterpret_cast<Shorts>(
-            _mm256_unpackhi_epi8(reinterpret_cast<__m256i>(a), _mm256_setzero_si256()));
     }
     static void store(const std::uint16_t* counts, std::size_t outs, float start, bool add,
                       float* to) {

@@ -21,8 +21,6 @@ struct Vector {
     using Bytes = unsigned char __attribute__((vector_size(64)));
     using Shorts = unsigned short __attribute__((vector_size(64)));
     static constexpr std::size_t width = 64;
-    static constexpr std::size_t most_pixels = 8;
-    static constexpr std::size_t most_vectors = 2;
 
     static Bytes table(const std::uint8_t* entries) {
         return reinterpret_cast<Bytes>(_mm512_maskz_broadcast_i32x4(
@@ -31,14 +29,6 @@ struct Vector {
     static Bytes pick(Bytes table, Bytes nibbles) {
         return reinterpret_cast<Bytes>(_mm512_shuffle_epi8(reinterpret_cast<__m512i>(table),
                                                            reinterpret_cast<__m512i>(nibbles)));
-    }
-    static Shorts low(Bytes a) {
-        return reinterpret_cast<Shorts>(
-            _mm512_unpacklo_epi8(reinterpret_cast<__m512i>(a), _mm512_setzero_si512()));
-    }
-    static Shorts high(Bytes a) {
-        return reinterpret_cast<Shorts>(
-            _mm512_unpackhi_epi8(reinterpret_cast<__m512i>(a), _mm512_setzero_si512()));
     }
     static void store(const std::uint16_t* counts, std::size_t outs, float start, bool add,
                       float* to) {
