@@ -12,8 +12,8 @@ from peers import eager, ours
 from bitgrove import _core
 
 MORE = 9
-"""Blocks of the longer chain. The time of a block (packing, convolution, scale, bias and sum) is the
-difference between this chain and one block: all is read and written as in a network."""
+"""Blocks of the longer chain. The time of a block (packing, convolution, scale, bias and sum) is
+the difference between this chain and one block: all is read and written as in a network."""
 
 
 def measure(threads: int, rounds: int, rest: float) -> dict[str, Any]:
