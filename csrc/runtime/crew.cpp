@@ -1,5 +1,6 @@
 #include "crew.hpp"
 
+#include <array>
 #include <cstdint>
 #include <mutex>
 #include <system_error>
@@ -7,6 +8,9 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
 #endif
 
 namespace bitgrove::runtime {
@@ -45,6 +49,47 @@ long process() {
 #endif
 }
 
+// Where the first workers of a job run. A thread that is woken up is often put on the CPU of the
+// one that woke it, and two that then give way to each other may stay there for seconds.
+class Places {
+  public:
+    // The calling thread is this worker from now on. It leaves a CPU that a worker before it has,
+    // if it may run anywhere else.
+    void take(std::size_t worker) {
+#if defined(__linux__)
+        if (worker >= most) return;
+        const int here = sched_getcpu();
+        bool is_taken = false;
+        for (std::size_t w = 0; w < worker; ++w) is_taken |= cpus_[w].load() == here;
+        if (is_taken) leave(worker);
+        cpus_[worker].store(is_taken ? sched_getcpu() : here);
+#else
+        (void)worker;
+#endif
+    }
+
+  private:
+#if defined(__linux__)
+    void leave(std::size_t worker) const {
+        cpu_set_t allowed, others;
+        if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+        others = allowed;
+        for (std::size_t w = 0; w < worker; ++w) {
+            const int cpu = cpus_[w].load();
+            if (cpu >= 0 && cpu < CPU_SETSIZE) CPU_CLR(static_cast<std::size_t>(cpu), &others);
+        }
+        if (CPU_COUNT(&others) == 0) return;
+        // Moves at once; and is free again to be moved.
+        if (sched_setaffinity(0, sizeof others, &others) == 0) {
+            sched_setaffinity(0, sizeof allowed, &allowed);
+        }
+    }
+#endif
+
+    static constexpr std::size_t most = 64;
+    std::array<std::atomic<int>, most> cpus_{};
+};
+
 }  // namespace
 
 void Meeting::wait() {
@@ -65,6 +110,7 @@ struct Crew::Members {
     std::atomic<std::uint64_t> job{0};
     std::atomic<std::size_t> left{0};
     const std::function<void(std::size_t)>* work = nullptr;
+    Places places;
 
     void serve(std::size_t number, std::uint64_t seen) {
         for (;;) {
@@ -74,6 +120,7 @@ struct Crew::Members {
             job.wait(seen, std::memory_order_acquire);
             seen = job.load(std::memory_order_acquire);
             if (number >= seen % one_job) continue;
+            places.take(number);
             (*work)(number);
             left.fetch_sub(1, std::memory_order_release);
         }
@@ -118,6 +165,7 @@ Crew::~Crew() {
 
 void Crew::run(const std::function<void(std::size_t)>& work) const {
     if (workers_ > 1) {
+        members_->places.take(0);
         members_->work = &work;
         members_->left.store(workers_ - 1, std::memory_order_relaxed);
         const std::uint64_t job = members_->job.load(std::memory_order_relaxed) / one_job + 1;

@@ -129,7 +129,7 @@ def test_a_filter_is_as_exact_as_its_largest_weight(rows, expected):
     assert dtypes(filters(*rows).with_real_dtype("float16")) == {"c.weight": expected}
 
 
-def test_every_random_number_keeps_eleven_bits(artifact):
+def test_a_filter_keeps_eleven_bits_of_its_largest_weight_or_eight_if_that_is_small(artifact):
     rng = np.random.default_rng(0)
     values = (10.0 ** rng.uniform(-12, 9, (300, 4)) * rng.choice([-1, 1], (300, 4))).astype("f4")
     halved = 0
@@ -137,7 +137,9 @@ def test_every_random_number_keeps_eleven_bits(artifact):
         model = filters(row).with_real_dtype("float16")
         kept = model.graph.nodes[0].widened()["weight"].ravel()
         halved += dtypes(model) == {"c.weight": "float16"}
-        assert np.abs(kept - row).max() <= 2.0**-11 * np.abs(row).max()
+        largest = np.abs(row).max()
+        bits = 11 if largest >= 2.0**-14 else 8
+        assert np.abs(kept - row).max() <= 2.0**-bits * largest
     assert 50 < halved < 250  # both kinds came up
 
 

@@ -13,6 +13,9 @@ RealDtype = Literal["float32", "float16"]
 SMALLEST, LARGEST = 2.0**-14, 65504.0
 """Between them float16 keeps 11 bits of a number."""
 
+SMALLEST_OF_FILTER = 2.0**-17
+"""From here on float16 keeps 8 bits of the largest number of a filter, as 8-bit weights do."""
+
 
 def check_real_dtype(name: object) -> None:
     """Raise ``ValueError`` unless ``name`` is one of :data:`RealDtype`."""
@@ -27,8 +30,8 @@ def as_real_dtype(
 
     A number keeps a relative precision of 2**-11 if it is 0 or has a size of ``SMALLEST`` to
     ``LARGEST``. Smaller numbers lose bits and larger ones become infinite. Of a filter, whose
-    numbers are added up, only the largest one has to be in this range, and none above it; smaller
-    ones are as exact as that one.
+    numbers are added up, only the largest one has to be in range, from ``SMALLEST_OF_FILTER`` on;
+    smaller ones are as exact as that one.
 
     Args:
         array: real numbers, finite.
@@ -43,5 +46,6 @@ def as_real_dtype(
     if dtype == "float32" or array.dtype == np.float16:
         return array.astype(dtype, copy=False)
     size = np.abs(array).reshape(len(array) if by_filter else array.size, -1).max(1)
-    fits = (size == 0) | ((size >= SMALLEST) & (size <= LARGEST))
+    smallest = SMALLEST_OF_FILTER if by_filter else SMALLEST
+    fits = (size == 0) | ((size >= smallest) & (size <= LARGEST))
     return array.astype(np.float16) if fits.all() else array
