@@ -1,5 +1,6 @@
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +110,7 @@ def test_a_forged_header_is_refused_with_the_reason(saved, edit, reason):
     [
         (b"", "truncated: 0 bytes"),
         (struct.pack("<Q", 2**63) + b"{}", "claims 9223372036854775808 bytes"),
+        (b"the quick brown fox", r"more than 67108864: this is no file of bitgrove \(at byte 0\)"),
         (struct.pack("<Q", 100) + b"{}", "claims 100 bytes of 2"),
         (struct.pack("<Q", 2) + b"[]", "no JSON object"),
         (struct.pack("<Q", 200_000) + b"[" * 200_000, "nested too deeply"),
@@ -166,3 +168,21 @@ def test_big_endian_arrays_are_stored_and_complex_ones_refused(tmp_path):
     np.testing.assert_array_equal(arrays["x"], np.arange(5, dtype=np.float32))
     with pytest.raises(TypeError, match="tensor 'z' is of complex128"):
         files.write(path, {"z": np.zeros(2, complex)}, {}, kind="grove", version=1)
+
+
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(tmp_path):
+    long = tmp_path / ("n" * 250)
+    cases = [
+        (tmp_path / "no" / "a", FileNotFoundError, "no such folder to write to: '.*/no'$"),
+        (tmp_path, IsADirectoryError, "is a folder; name a file in it: "),
+        (Path("/dev/null"), ValueError, "^/dev/null is no ordinary file"),
+        (long, OSError, "File name too long: '.*/n{250}'$"),
+    ]
+    for path, error, message in cases:
+        with pytest.raises(error, match=message):
+            files.write(path, {}, {}, kind="grove", version=1)
+        if path is not long:  # what is written beside it has a longer name
+            with pytest.raises(error, match=message):
+                files.check_writable(path)
+    files.check_writable(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []

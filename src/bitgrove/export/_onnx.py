@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from .. import __version__, require
-from ..files import replacing
+from ..files import check_writable, replacing
 from ..interfaces import describe
 from ..runtime import Artifact
 from ._onnx_builder import QONNX_DOMAIN, Dialect
@@ -80,10 +79,7 @@ def to_onnx(
         raise ValueError(f"batch must be at least 1, or None for any number, got {batch}")
     require("onnx", extra="onnx", needed_for="bitgrove.export.to_onnx")
     target = Path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(target.parent))
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", str(target))
+    check_writable(target)
     model = _model(_artifact(artifact, target), dialect, batch)
     content = model.SerializeToString()
     with replacing(target) as file:

@@ -1,5 +1,6 @@
 """The container of every file bitgrove writes: safetensors, checksummed, replaced atomically."""
 
+from ._atomic import check_writable as check_writable
 from ._atomic import replacing as replacing
 from ._container import FileFormatError as FileFormatError
 from ._container import peek as peek

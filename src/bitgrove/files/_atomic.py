@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     permissions.
 
     Raises:
-        OSError: the folder is missing or cannot be written.
+        OSError: the folder is missing or cannot be written, or ``path`` is a folder; the error
+            names what was given, never the temporary file.
+        ValueError: ``path`` is a device, a pipe or the like.
 
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "a.txt"
@@ -29,7 +32,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     b'whole'
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    _check_place(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise _naming(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -41,6 +48,36 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         Path(name).unlink()
         raise
     _sync_folder(path.parent)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise now what :func:`replacing` would raise, before any work is done in vain.
+
+    >>> check_writable("no such folder/a.txt")
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] no such folder to write to: 'no such folder'
+    """
+    path = Path(path)
+    _check_place(path)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _naming(path, error) from None
+
+
+def _check_place(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", str(path))
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no ordinary file; name one to write or replace")
+
+
+def _naming(path: Path, error: OSError) -> OSError:
+    """The same error of ``path``, not of a temporary file beside it."""
+    return OSError(error.errno, error.strerror, str(path))
 
 
 def _mode_for(path: Path) -> int:

@@ -156,7 +156,11 @@ def _header(raw: bytes) -> dict[str, Any]:
         _refuse(f"truncated: {len(raw)} bytes, where the header's length alone needs 8", at=0)
     length = int.from_bytes(raw[:8], "little")
     if length > _HEADER_LIMIT:
-        _refuse(f"the header claims {length} bytes, more than {_HEADER_LIMIT}", at=0)
+        _refuse(
+            f"the header claims {length} bytes, more than {_HEADER_LIMIT}: "
+            "this is no file of bitgrove",
+            at=0,
+        )
     if length > len(raw) - 8:
         _refuse(f"truncated: the header claims {length} bytes of {len(raw) - 8}", at=8)
     header = _json(raw[8 : 8 + length], "the header")
