@@ -324,7 +324,13 @@ IMAGES = images(8, 3, 12, 12)
         ({"images": IMAGES[:3]}, ValueError, "images must be 4 or more without held_out, got 3"),
         ({"images": IMAGES[:0]}, ValueError, r"images must have shape \(n, 3, 12, 12\)"),
         ({"images": IMAGES[:, :1]}, ValueError, "images must have shape"),
-        ({"images": IMAGES * np.nan}, ValueError, "images must not hold NaN"),
+        ({"images": IMAGES * np.nan}, ValueError, "images must be finite"),
+        (
+            {"images": IMAGES * np.float32(np.inf)},
+            ValueError,
+            "images must be finite, but hold NaN or infinities",
+        ),
+        ({"held_out": IMAGES * np.float32(np.inf)}, ValueError, "held_out must be finite"),
         ({"images": IMAGES.astype(np.float64)}, TypeError, "images must be a float32 array"),
         ({"images": torch.from_numpy(IMAGES)}, TypeError, "float32 array, got Tensor"),
         ({"held_out": IMAGES[:0]}, ValueError, "held_out must have shape"),
@@ -335,7 +341,10 @@ IMAGES = images(8, 3, 12, 12)
         ({"layers": ["2"]}, ValueError, "'2' is no real convolution"),
         ({"least_agreement": 1.5}, ValueError, "least_agreement must be 0 to 1 or None, got 1.5"),
         ({"least_agreement": float("nan")}, ValueError, "least_agreement must be"),
+        ({"least_agreement": "x"}, TypeError, "must be a number from 0 to 1 or None, got str"),
+        ({"least_agreement": True}, TypeError, "least_agreement must be a number"),
         ({"threads": 0}, ValueError, "threads must be"),
+        ({"threads": "2"}, TypeError, "threads must be a whole number, got str"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(changes, error, message):

@@ -189,6 +189,36 @@ def test_threads_below_one_are_refused(model_path):
         runtime.load(model_path, threads=0)
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"), [(1.5, "float"), ("2", "str"), (None, "NoneType"), (True, "bool")]
+)
+def test_counts_that_are_no_whole_numbers_are_refused(artifact, model_path, value, kind):
+    with pytest.raises(TypeError, match=f"^threads must be a whole number, got {kind}$"):
+        Session(artifact, threads=value)
+    with pytest.raises(TypeError, match=f"^threads must be a whole number, got {kind}$"):
+        runtime.load(model_path, threads=value)
+    with pytest.raises(TypeError, match=f"^repeats must be a whole number, got {kind}$"):
+        Session(artifact).profile(repeats=value)
+    assert Session(artifact, threads=np.int64(2)).threads == 2
+
+
+def test_a_session_of_a_path_is_told_to_load_it(model_path):
+    with pytest.raises(TypeError, match=r"got str; bitgrove\.runtime\.load\(path\) opens a file"):
+        Session(str(model_path))
+
+
+def test_a_level_that_does_not_exist_is_not_said_of_the_file(model_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", f"from bitgrove import runtime; runtime.load({str(model_path)!r})"],
+        env={"BITGROVE_SIMD": "avx1024"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = ran.stderr.strip().splitlines()[-1]
+    assert last.startswith("ValueError: BITGROVE_SIMD level 'avx1024' cannot run on this CPU")
+
+
 def test_a_model_without_preprocessing_says_so(artifact):
     artifact.preprocessing = None
     with pytest.raises(ValueError, match="without preprocessing"):

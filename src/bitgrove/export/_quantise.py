@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -96,11 +97,12 @@ def quantise(
         ``(artifact, report)``: the new model, and what it cost.
 
     Raises:
-        TypeError: images are no float32 array, or ``layers`` no names.
-        ValueError: images are too few, or have another shape than the model takes, or hold NaN; a
-            layer is none of the model's real convolutions or cannot be in 8 bits; there is nothing
-            to quantise; or the models agree too rarely: the message names the layer that costs
-            most.
+        TypeError: images are no float32 array, ``layers`` no names, or ``least_agreement`` no
+            number.
+        ValueError: images are too few, or have another shape than the model takes, or are not
+            finite; a layer is none of the model's real convolutions or cannot be in 8 bits; there
+            is nothing to quantise; or the models agree too rarely: the message names the layer that
+            costs most.
 
     >>> import torch
     >>> import bitgrove as bg
@@ -119,6 +121,12 @@ def quantise(
         is_held = np.arange(len(images)) % 4 == 3
         images, held_out = images[~is_held], images[is_held]
     _check_images("held_out", held_out, graph)
+    if least_agreement is not None and (
+        isinstance(least_agreement, bool) or not isinstance(least_agreement, Real)
+    ):
+        raise TypeError(
+            f"least_agreement must be a number from 0 to 1 or None, got {describe(least_agreement)}"
+        )
     if least_agreement is not None and not 0 <= least_agreement <= 1:
         raise ValueError(f"least_agreement must be 0 to 1 or None, got {least_agreement!r}")
     numbers, left = _choose(graph, layers)
@@ -145,8 +153,8 @@ def _check_images(name: str, images: object, graph: Graph) -> None:
     if images.shape[1:] != graph.input or not len(images):
         expected = ", ".join(map(str, graph.input))
         raise ValueError(f"{name} must have shape (n, {expected}), n above 0, got {images.shape}")
-    if np.isnan(images).any():
-        raise ValueError(f"{name} must not hold NaN")
+    if not np.isfinite(images).all():
+        raise ValueError(f"{name} must be finite, but hold NaN or infinities")
 
 
 def _choose(graph: Graph, layers: Sequence[str] | None) -> tuple[list[int], dict[str, str]]:

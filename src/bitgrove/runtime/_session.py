@@ -13,12 +13,12 @@ import numpy.typing as npt
 from .. import _core
 from ..files import FileFormatError
 from ..interfaces import describe
+from ..kernels import simd_level
 from ._artifact import Artifact
+from ._checks import check_count, check_threads
 from ._graph import Graph
 from ._preprocessing import ImageSource, Preprocessing
 from ._profile import Profile, profile_graph
-
-_MOST_THREADS = 1024
 
 
 class Example(NamedTuple):
@@ -45,18 +45,23 @@ class Session:
 
     Args:
         artifact: what :meth:`Artifact.load` or ``bitgrove.export.pack`` returned.
-        threads: how many share the work, at least 1: several images, or rows and channels of one.
+        threads: how many share the work, 1 to 1024: several images, or rows and channels of one.
             Results do not depend on it.
 
     Raises:
-        ValueError: the network cannot be built, or ``threads`` is below 1.
+        TypeError: ``artifact`` is no packed model, or ``threads`` no whole number.
+        ValueError: the network cannot be built, ``threads`` is out of range, or ``BITGROVE_SIMD``
+            names a level that this CPU cannot run.
     """
 
     def __init__(self, artifact: Artifact, threads: int = 1) -> None:
-        if not 1 <= threads <= _MOST_THREADS:
-            raise ValueError(f"threads must be 1 to {_MOST_THREADS}, got {threads}")
+        if not isinstance(artifact, Artifact):
+            raise TypeError(
+                f"artifact must be a packed model, got {describe(artifact)}; "
+                "bitgrove.runtime.load(path) opens a file"
+            )
+        self.threads = check_threads(threads)
         self.artifact = artifact
-        self.threads = threads
         self._network = artifact.graph.build(artifact.graph.outputs)
         self._check_labels()
 
@@ -68,7 +73,8 @@ class Session:
 
         Args:
             x: standardised images ``float32[n, c, h, w]``, without NaN; ``[n, c, l]`` or
-                ``[n, c, d, h, w]`` for a model of series or volumes.
+                ``[n, c, d, h, w]`` for a model of series or volumes. Infinities are taken: where a
+                real layer meets them, the result holds NaN or infinities.
 
         Returns:
             Logits ``float32[n, classes]``; of a network that makes a map of more than one pixel,
@@ -157,15 +163,15 @@ class Session:
             repeats: how many times the image is run, at least 1; the shortest time counts.
 
         Raises:
-            TypeError, ValueError: as :meth:`run`, or for more than one image.
+            TypeError, ValueError: as :meth:`run`, for more than one image, or for ``repeats`` that
+                are no whole number or below 1.
 
         >>> from bitgrove.runtime import Node
         >>> graph = Graph((1, 8, 8), (Node("relu", "act", (0,)),), 1, 1)
         >>> [stage.name for stage in Session(Artifact(graph)).profile().stages]
         ['act']
         """
-        if repeats < 1:
-            raise ValueError(f"repeats must be at least 1, got {repeats}")
+        repeats = check_count("repeats", repeats)
         graph = self.artifact.graph
         if x is None:
             x = np.random.default_rng(0).standard_normal((1, *graph.input), np.float32)
@@ -214,6 +220,7 @@ def run_graph(
     threads: int,
 ) -> dict[int, npt.NDArray[np.float32]]:
     """Run a built graph; ``float32[n, c, sides]`` for each output, bits as +1 and -1."""
+    threads = check_threads(threads)
     check_input(x, graph)
     arrays = {number: np.empty((len(x), *network.shape(number)), np.float32) for number in outputs}
     if len(x):
@@ -248,16 +255,18 @@ def load(path: str | os.PathLike[str], threads: int = 1) -> Session:
 
     Args:
         path: the file.
-        threads: how many share the work, at least 1.
+        threads: how many share the work, 1 to 1024.
 
     Raises:
         FileFormatError: the file is damaged, or holds what no packed model can.
         OSError: the file cannot be read.
-        ValueError: ``threads`` is below 1.
+        TypeError: ``threads`` is no whole number.
+        ValueError: ``threads`` is out of range, or ``BITGROVE_SIMD`` names a level that this CPU
+            cannot run.
     """
+    threads = check_threads(threads)
+    simd_level()  # says here, and not of the file, what is wrong with BITGROVE_SIMD
     artifact = Artifact.load(path)
-    if not 1 <= threads <= _MOST_THREADS:
-        raise ValueError(f"threads must be 1 to {_MOST_THREADS}, got {threads}")
     try:
         return Session(artifact, threads)
     except ValueError as error:
