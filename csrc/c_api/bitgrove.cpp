@@ -52,7 +52,6 @@ Result guarded(Result failed, char* error, size_t error_size, Work work) {
 }
 
 bitgrove_model* load(std::span<const std::byte> file) {
-    bitgrove::active();  // says now, and not at the first run, what is wrong with BITGROVE_SIMD
     return new bitgrove_model{bitgrove::model::Model(file)};
 }
 
@@ -84,6 +83,7 @@ const char* bitgrove_simd_level(void) {
 bitgrove_model* bitgrove_load(const char* path, char* error, size_t error_size) {
     return guarded<bitgrove_model*>(nullptr, error, error_size, [&] {
         require(path, "path is NULL");
+        bitgrove::active();  // says now, and not of the file, what is wrong with BITGROVE_SIMD
         try {
             return load(bitgrove::c_api::FileBytes(path).all());
         } catch (const std::bad_alloc&) {
@@ -98,6 +98,7 @@ bitgrove_model* bitgrove_load_memory(const void* bytes, size_t size, char* error
                                      size_t error_size) {
     return guarded<bitgrove_model*>(nullptr, error, error_size, [&] {
         require(bytes || size == 0, "bytes is NULL");
+        bitgrove::active();  // and not at the first run
         return load({static_cast<const std::byte*>(bytes), size});
     });
 }

@@ -80,9 +80,9 @@ BITGROVE_API const char* bitgrove_label(const bitgrove_model* model, size_t i);
 BITGROVE_API size_t bitgrove_run_bytes(const bitgrove_model* model);
 
 /* Runs n images. x: n * bitgrove_input_count numbers without NaN, standardised as in training.
- * logits: room for n * bitgrove_logit_count numbers. threads: 1 to 1024 images that are run at
- * once. 0 if all went well; else another number, the reason in `error`, and `logits` holds nothing
- * of use. */
+ * logits: room for n * bitgrove_logit_count numbers. threads: 1 to 1024 that share the images, or
+ * one image. 0 if all went well; else another number, the reason in `error`, and `logits` holds
+ * nothing of use. */
 BITGROVE_API int bitgrove_run(const bitgrove_model* model, const float* x, size_t n, float* logits,
                               size_t threads, char* error, size_t error_size);
 

@@ -1,6 +1,7 @@
 """The C API runs packed models as Python does, bit for bit."""
 
 import ctypes
+import sys
 import threading
 
 import numpy as np
@@ -13,6 +14,7 @@ from bitgrove import export, files, runtime
 from bitgrove.nn import BinaryConv2d, BinaryLinear
 
 from ..export.networks import SMALL, make
+from .conftest import call
 from .native import RefusedError
 
 DEAR = [
@@ -208,6 +210,17 @@ def test_an_error_is_cut_between_characters(library, size):
     assert not size or error.raw[:size].split(b"\0")[0] == kept
     assert library.load(None, None, 0) is None
     assert library.load_memory(None, 0, None, 0) is None
+
+
+def test_a_level_that_does_not_exist_is_not_said_of_the_file(installed, model_path):
+    code = (
+        "import ctypes; error = ctypes.create_string_buffer(300);"
+        f"c = ctypes.CDLL({str(installed / 'lib' / 'libbitgrove.so')!r});"
+        f"c.bitgrove_load({str(model_path)!r}.encode(), error, ctypes.c_size_t(300));"
+        "print(error.value.decode())"
+    )
+    said = call(sys.executable, "-c", code, env={"BITGROVE_SIMD": "avx1024"})
+    assert said.startswith("BITGROVE_SIMD level 'avx1024' cannot run on this CPU")
 
 
 def test_unaligned_bytes_load(library, artifact, tmp_path):
