@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ..data import is_picture
+from ..runtime import ImageError, Preprocessing
 
 
 def find_pictures(paths: Sequence[Path]) -> list[Path]:
@@ -28,6 +33,19 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
         else:
             raise FileNotFoundError(2, "no such file", str(path))
     return found
+
+
+def readable(
+    preprocessing: Preprocessing, paths: Sequence[Path]
+) -> Iterator[tuple[Path, npt.NDArray[np.uint8]]]:
+    """Each picture with its pixels; one that cannot be read is named on standard error instead."""
+    for path in paths:
+        try:
+            pixels = preprocessing.decode(path)
+        except ImageError as error:
+            print(f"bitgrove: {shown(str(error))}", file=sys.stderr)
+        else:
+            yield path, pixels
 
 
 def shown(text: str) -> str:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from json import dumps
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
-from ..runtime import ImageError, Prediction, load
-from ._pictures import find_pictures, shown
-
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
+from ..runtime import Prediction, load
+from ._arguments import Count, Threads
+from ._pictures import find_pictures, readable, shown
 
 
 def predict(
@@ -23,7 +17,7 @@ def predict(
     *images: Path,
     json: bool = False,
     k: Count = 5,
-    threads: Count = 1,
+    threads: Threads = 1,
 ) -> int:
     """Classify pictures: label, confidence and the nearest training pictures.
 
@@ -43,25 +37,19 @@ def predict(
     k:
         Nearest training pictures to show.
     threads:
-        Pictures to run at once.
+        Threads that share the work.
     """
     session = load(model, threads)
     paths = find_pictures([image, *images])
     failed = 0
     write = _as_json if json else _as_text
     for start in range(0, len(paths), 256):
-        readable, pixels = [], []
-        for path in paths[start : start + 256]:
-            try:
-                pixels.append(session.preprocessing.decode(path))
-            except ImageError as error:
-                failed += 1
-                print(f"bitgrove: {shown(str(error))}", file=sys.stderr)
-            else:
-                readable.append(path)
-        if pixels:
-            answers = session.predict(pixels, k=k)
-            for path, answer in zip(readable, answers, strict=True):
+        asked = paths[start : start + 256]
+        read = list(readable(session.preprocessing, asked))
+        failed += len(asked) - len(read)
+        if read:
+            answers = session.predict([pixels for _, pixels in read], k=k)
+            for (path, _), answer in zip(read, answers, strict=True):
                 print(write(path, answer))
     return 1 if failed else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,11 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .. import require
+from ..files import check_writable
 from ..runtime import load
-from ._pictures import find_pictures, shown
+from ._arguments import Count, Threads
+from ._pictures import find_pictures, readable, shown
 
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Names = Annotated[list[str], Parameter(negative="")]
 Part = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
 
@@ -27,12 +28,13 @@ def quantise(
     layer: Names | None = None,
     least_agreement: Part = 0.98,
     most: Count = 512,
-    threads: Count = 1,
-) -> None:
+    threads: Threads = 1,
+) -> int:
     """Turn a packed model's real convolutions into 8-bit ones and measure what that costs.
 
     Three of four pictures show which numbers occur; on the fourth the answers of both models are
-    compared. Nothing is written if they agree too rarely.
+    compared. Nothing is written if they agree too rarely. A picture that cannot be read is named on
+    standard error; the others are used, and the exit code is 1.
 
     Parameters
     ----------
@@ -52,17 +54,20 @@ def quantise(
     most:
         Pictures to use, evenly spread over those there are.
     threads:
-        Pictures to run at once.
+        Threads that share the work.
     """
-    require("torch", extra="train", needed_for="bitgrove quantise")
     from .. import export
 
     session = load(model, threads)
     paths = find_pictures([image, *images])
+    _check_out(out, model, paths)
     used = [paths[i] for i in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)]
+    read = [session.preprocessing([pixels]) for _, pixels in readable(session.preprocessing, used)]
+    if not read:
+        raise ValueError(f"none of the {len(used)} pictures can be read")
     quantised, report = export.quantise(
         session.artifact,
-        session.preprocessing(list(used)),
+        np.concatenate(read),
         layers=layer,
         least_agreement=least_agreement,
         threads=threads,
@@ -81,3 +86,15 @@ def quantise(
         f"logits          differ by {report.relative_error:.2%} (root mean square)\n"
         f"{shown(str(out))}: {out.stat().st_size:,} bytes, before {model.stat().st_size:,}"
     )
+    return 0 if len(read) == len(used) else 1
+
+
+def _check_out(out: Path, model: Path, pictures: Sequence[Path]) -> None:
+    """Raise before the work unless ``out`` can be written and is none of the files read."""
+    check_writable(out)
+    if not out.exists():
+        return
+    if out.samefile(model):
+        raise ValueError(f"--out is the model itself, {out}; name another file")
+    if any(out.samefile(path) for path in pictures):
+        raise ValueError(f"--out is one of the pictures, {out}; name another file")
