@@ -72,7 +72,7 @@ def test_the_stages_add_up_to_the_total_and_to_what_is_counted_by_hand(model):
     found = benched(model, "--no-peer")
     stages, total = found["stages"], found["total"]
     names = "+".join(stage["name"] for stage in stages).split("+")
-    assert sorted(names) == ["head", "input", "layer", "layer.sign", "pool", "stem", "sum"]
+    assert sorted(names) == ["head", "layer", "layer.sign", "pool", "stem", "sum"]
     for key in ("seconds", "binary_macs", "real_macs", "bytes", "share"):
         assert sum(stage[key] for stage in stages) == pytest.approx(total[key])
     assert (total["binary_macs"], total["real_macs"]) == (BINARY_MACS, REAL_MACS)
