@@ -74,6 +74,6 @@ def _machine(record: dict[str, Any]) -> str:
         versions.append(f"larq-compute-engine {version} (made for ARM first)")
     return (
         f"Medians over {record['rounds']} rounds in which all take turns, ratios taken within each "
-        f"round, on a {machine['cpu']} with {machine['simd']}, by `benchmarks/runtime.py`; "
+        f"round, on {machine['cpu']} with {machine['simd']}, by `benchmarks/runtime.py`; "
         f"{', '.join(versions)}."
     )
