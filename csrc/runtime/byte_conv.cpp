@@ -42,7 +42,7 @@ class ByteConv : public Producer {
         const bool joined = groups_ == 1 && window_.dilation[2] == 1;
         Window window = window_;
         window.dilation[0] = 1;
-        const std::size_t plane = rows_in(rows_at_once()) * row_bytes_;
+        const std::size_t plane = window_.rows_under(rows_at_once()) * row_bytes_;
         if (joined) window.kernel[2] = 1;
         const std::size_t length = joined ? window_.kernel[2] * in_.c : channels();
         // A length that no neighbour continues, so that nothing else is joined.
@@ -74,7 +74,8 @@ class ByteConv : public Producer {
     bool take_planes() override { return planes_ = in_.d == 1; }
 
     std::size_t scratch_bytes() const override {
-        return pixels_bytes() + window_.kernel[0] * rows_in(rows_at_once()) * row_bytes_ + 64;
+        return pixels_bytes() +
+               window_.kernel[0] * window_.rows_under(rows_at_once()) * row_bytes_ + 64;
     }
 
     bool splits_channels() const override { return groups_ == 1; }
@@ -92,7 +93,7 @@ class ByteConv : public Producer {
             const std::size_t z = row / result.shape.h, y = row % result.shape.h;
             const std::size_t rows =
                 std::min({rows_at_once(), part.last_row - row, result.shape.h - y});
-            quantise(call, z, y, rows_in(rows), bytes);
+            quantise(call, z, y, window_.rows_under(rows), bytes);
             const Part now{row, row + rows, part.first_channel, part.last_channel};
             convolve(call.kernels, now, y, bytes, sink);
             row += rows;
@@ -104,17 +105,10 @@ class ByteConv : public Producer {
     std::size_t outs() const { return result.shape.c / groups_; }
     std::size_t filter_size() const { return window_.taps() * channels(); }
 
-    std::size_t rows_in(std::size_t rows) const {
-        return (rows - 1) * window_.stride[1] + (window_.kernel[1] - 1) * window_.dilation[1] + 1;
-    }
-
     // So that the bytes stay in second-level cache.
     std::size_t rows_at_once() const {
         constexpr std::size_t cached_bytes = 256 * 1024;
-        const std::size_t rows = cached_bytes / (row_bytes_ * window_.kernel[0]);
-        const std::size_t most =
-            rows > rows_in(1) ? (rows - rows_in(1)) / window_.stride[1] + 1 : 1;
-        return std::min(most, result.shape.h);
+        return window_.rows_over(cached_bytes / (row_bytes_ * window_.kernel[0]), result.shape.h);
     }
 
     // A row of the image as it came, pixel after pixel, in front of the bytes.
@@ -134,7 +128,7 @@ class ByteConv : public Producer {
         const auto zero = static_cast<std::uint8_t>(zero_);
         for (std::size_t t = 0; t < window_.kernel[0]; ++t) {
             const std::size_t plane = z * window_.stride[0] + t * window_.dilation[0] - before_[0];
-            std::uint8_t* at = to + t * rows_in(rows_at_once()) * row_bytes_;
+            std::uint8_t* at = to + t * window_.rows_under(rows_at_once()) * row_bytes_;
             for (std::size_t r = 0; r < rows; ++r, at += row_bytes_) {
                 const std::size_t line = y * window_.stride[1] + r - before_[1];
                 if (plane >= in_.d || line >= in_.h) {  // before the input they wrap

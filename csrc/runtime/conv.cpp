@@ -60,7 +60,7 @@ class Conv : public Producer {
 
     std::size_t scratch_bytes() const override {
         if (split_) return split_->scratch_bytes();
-        return planes_ ? rows_in(rows_at_once()) * row_bytes() : 0;
+        return planes_ ? window_.rows_under(rows_at_once()) * row_bytes() : 0;
     }
 
     void run(const Call& call, const Part& part, Sink& sink) const override {
@@ -146,18 +146,13 @@ class Conv : public Producer {
         return bits_.empty() && groups_ == 1 && SplitConv::serves(window_, in_, result.shape);
     }
 
-    std::size_t rows_in(std::size_t rows) const {
-        return (rows - 1) * window_.stride[1] + (window_.kernel[1] - 1) * window_.dilation[1] + 1;
-    }
     std::size_t row_bytes() const {
         const Border around = border();
         return (around.before[2] + in_.w + around.after[2]) * in_.c * sizeof(float);
     }
     // Rows of the result at a time, so that those of the image stay in second-level cache.
     std::size_t rows_at_once() const {
-        const std::size_t rows = 4 * cached_bytes / row_bytes(), reach = rows_in(1);
-        const std::size_t most = rows > reach ? (rows - reach) / window_.stride[1] + 1 : 1;
-        return std::min(most, result.shape.h);
+        return window_.rows_over(4 * cached_bytes / row_bytes(), result.shape.h);
     }
 
     // Of the image as it came: its rows become pixels, with their border, just before they are
@@ -171,7 +166,7 @@ class Conv : public Producer {
             const std::size_t rows = std::min(rows_at_once(), part.last_row - y);
             const std::size_t first = y * window_.stride[1] - window_.padding[1];  // may wrap
             auto* to = reinterpret_cast<float*>(call.scratch);
-            for (std::size_t i = 0; i < rows_in(rows); ++i, to += row) {
+            for (std::size_t i = 0; i < window_.rows_under(rows); ++i, to += row) {
                 if (first + i >= in_.h) {
                     std::fill_n(to, row, pad);
                     continue;

@@ -32,7 +32,7 @@ SignConv::SignConv(const SignDotsKernels& dots, const Layout& in, const Window& 
     // A channel that only fills a word up counts as -1 everywhere.
     zero_pixel_.assign(pixel_bytes_, -1);
     std::fill_n(zero_pixel_.begin(), in.value.shape.c, std::int8_t{0});
-    const std::size_t rows = rows_in(rows_at_once());
+    const std::size_t rows = window_.rows_under(rows_at_once());
     // Of the planes, only those that a plane of the result reads are widened, one after the other.
     Window close = window;
     close.dilation[0] = 1;
@@ -43,15 +43,8 @@ SignConv::SignConv(const SignDotsKernels& dots, const Layout& in, const Window& 
     room_bytes_ = rows_in_room_ * result_row;
 }
 
-std::size_t SignConv::rows_in(std::size_t rows) const {
-    return (rows - 1) * window_.stride[1] + (window_.kernel[1] - 1) * window_.dilation[1] + 1;
-}
-
 std::size_t SignConv::rows_at_once() const {
-    const std::size_t reach = rows_in(1);
-    const std::size_t rows = cached_bytes / (row_bytes_ * window_.kernel[0]);
-    const std::size_t most = rows > reach ? (rows - reach) / window_.stride[1] + 1 : 1;
-    return std::min(most, out_.h);
+    return window_.rows_over(cached_bytes / (row_bytes_ * window_.kernel[0]), out_.h);
 }
 
 // Rows `first` and on (border included, so 0 is the first of the border) of the planes that plane z
@@ -71,7 +64,7 @@ void SignConv::widen(const View& in, std::size_t z, std::size_t first, std::size
     for (std::size_t t = 0; t < window_.kernel[0]; ++t) {
         const std::ptrdiff_t plane = distance(z * window_.stride[0] + t * window_.dilation[0]) -
                                      distance(window_.padding[0]);
-        std::int8_t* at = to + t * rows_in(rows_at_once()) * row_bytes_;
+        std::int8_t* at = to + t * window_.rows_under(rows_at_once()) * row_bytes_;
         for (std::size_t r = 0; r < rows; ++r, at += row_bytes_) {
             const std::ptrdiff_t y = distance(first + r) - distance(border.before[1]);
             if (zeros_ && (is_outside(plane, 0) || is_outside(y, 1))) {
@@ -94,7 +87,7 @@ void SignConv::run(const Call& call, const Part& part, Sink& sink) const {
     for (std::size_t row = part.first_row; row < part.last_row;) {
         const std::size_t z = row / out_.h, y = row % out_.h;
         const std::size_t rows = std::min({rows_at_once(), part.last_row - row, out_.h - y});
-        widen(call.in(0), z, y * window_.stride[1] + before, rows_in(rows), bytes);
+        widen(call.in(0), z, y * window_.stride[1] + before, window_.rows_under(rows), bytes);
         each_block(z, y, rows, part, out_, room, sink,
                    [&](const Tile& tile, std::size_t r, std::size_t count) {
                        multiply(bytes + start + r * window_.stride[1] * row_bytes_, tile, count);

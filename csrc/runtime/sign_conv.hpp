@@ -24,8 +24,6 @@ class SignConv {
   private:
     // Rows of the result at a time, so that the bytes they read stay in second-level cache.
     std::size_t rows_at_once() const;
-    // Rows of the input under so many rows of the result.
-    std::size_t rows_in(std::size_t rows) const;
     void widen(const View& in, std::size_t z, std::size_t first, std::size_t rows,
                std::int8_t* to) const;
 

@@ -36,9 +36,7 @@ SplitConv::SplitConv(const SplitDotsKernels& dots, const Layout& in, const Windo
       bias_(std::move(bias)),
       split_bytes_(dots.row_bytes(out.w, length_)),
       block_bytes_(dots.block_bytes(window.kernel[1], length_)) {
-    const std::size_t cached = cached_bytes / split_bytes_, reach = rows_in(1);
-    const std::size_t most = cached > reach ? (cached - reach) / window.stride[1] + 1 : 1;
-    rows_at_once_ = std::min(most, out.h);
+    rows_at_once_ = window.rows_over(cached_bytes / split_bytes_, out.h);
     const std::size_t result_row = out.w * 64 * sizeof(float);
     rows_in_room_ = std::clamp<std::size_t>(room_bytes / result_row, 1, rows_at_once_);
     weight_bytes_ = (out.c + dots.block - 1) / dots.block * block_bytes_;
@@ -46,19 +44,15 @@ SplitConv::SplitConv(const SplitDotsKernels& dots, const Layout& in, const Windo
     dots.pack(weight.data(), out.c, window.kernel[1], length_, packed_.get());
 }
 
-std::size_t SplitConv::rows_in(std::size_t rows) const {
-    return (rows - 1) * window_.stride[1] + window_.kernel[1];
-}
-
 std::size_t SplitConv::scratch_bytes() const {
-    return rows_in(rows_at_once_) * (split_bytes_ + line) +
+    return window_.rows_under(rows_at_once_) * (split_bytes_ + line) +
            whole_lines(rows_in_room_ * out_.w * 64 * sizeof(float));
 }
 
 void SplitConv::run(const Call& call, const Part& part, Sink& sink) const {
     // The split rows, the room for results, and where each split row is.
     std::byte* split = call.scratch;
-    const std::size_t most = rows_in(rows_at_once_);
+    const std::size_t most = window_.rows_under(rows_at_once_);
     std::byte* const rest = split + most * split_bytes_;
     const RowRoom room{reinterpret_cast<float*>(rest), rows_in_room_};
     auto* places = reinterpret_cast<const void**>(
@@ -66,7 +60,7 @@ void SplitConv::run(const Call& call, const Part& part, Sink& sink) const {
     for (std::size_t i = 0; i < most; ++i) places[i] = split + i * split_bytes_;
     for (std::size_t y = part.first_row; y < part.last_row;) {
         const std::size_t rows = std::min(rows_at_once_, part.last_row - y);
-        for (std::size_t i = 0; i < rows_in(rows); ++i) {
+        for (std::size_t i = 0; i < window_.rows_under(rows); ++i) {
             const std::ptrdiff_t at =
                 distance(y * window_.stride[1] + i) - distance(window_.padding[1]);
             const std::byte* x = call.in(0).at(0, at, -distance(window_.padding[2]));

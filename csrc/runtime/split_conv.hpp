@@ -21,7 +21,6 @@ class SplitConv {
     std::size_t weight_bytes() const { return weight_bytes_; }
 
   private:
-    std::size_t rows_in(std::size_t rows) const;
     void multiply(const void* const* x, const Tile& tile, std::size_t rows) const;
 
     const SplitDotsKernels* dots_;

@@ -39,6 +39,18 @@ struct Window {
         return {out(in.d, 0), out(in.h, 1), out(in.w, 2), channels};
     }
 
+    // Rows of the input under so many rows of the result.
+    std::size_t rows_under(std::size_t rows) const {
+        return (rows - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1;
+    }
+
+    // Rows of the result, at least 1 and at most `height`, that no more than these rows of the
+    // input lie under.
+    std::size_t rows_over(std::size_t rows, std::size_t height) const {
+        const std::size_t reach = rows_under(1);
+        return std::min(rows > reach ? (rows - reach) / stride[1] + 1 : 1, height);
+    }
+
     // Coordinate of the input under tap `t` of output `o`; true if it lies inside.
     bool source(std::size_t o, std::size_t t, std::size_t in, int axis, std::size_t& at) const {
         at = o * stride[axis] + t * dilation[axis] - padding[axis];  // wraps when outside
