@@ -58,23 +58,6 @@ struct Window {
     }
 };
 
-// Calls visit(tap, inside, pixel of the input) for every tap of the window over output `o`; the
-// pixel means nothing where the tap is not inside.
-template <typename F>
-void every_tap(const Window& window, const Shape& in, const Triple& o, F visit) {
-    std::size_t tap = 0, z, y, x;
-    for (std::size_t td = 0; td < window.kernel[0]; ++td) {
-        const bool in_z = window.source(o[0], td, in.d, 0, z);
-        for (std::size_t th = 0; th < window.kernel[1]; ++th) {
-            const bool in_y = window.source(o[1], th, in.h, 1, y) && in_z;
-            for (std::size_t tw = 0; tw < window.kernel[2]; ++tw, ++tap) {
-                const bool inside = window.source(o[2], tw, in.w, 2, x) && in_y;
-                visit(tap, inside, (z * in.h + y) * in.w + x);
-            }
-        }
-    }
-}
-
 // Part of an axis of the input: every step-th pixel from the first to before the last.
 struct Range {
     std::size_t first, last, step = 1;
@@ -88,18 +71,6 @@ inline Range inside(const Window& window, std::size_t o, std::size_t in, int axi
     const std::size_t skipped = start >= before ? 0 : (before - start + step - 1) / step;
     const std::size_t first = start + skipped * step - before;
     return {first, end <= before ? first : std::min(end - before, in), step};
-}
-
-template <typename F>
-void each_pixel(const Shape& in, const std::array<Range, 3>& ranges, F visit) {
-    const auto& [depth, rows, columns] = ranges;
-    for (std::size_t z = depth.first; z < depth.last; z += depth.step) {
-        for (std::size_t y = rows.first; y < rows.last; y += rows.step) {
-            for (std::size_t x = columns.first; x < columns.last; x += columns.step) {
-                visit((z * in.h + y) * in.w + x);
-            }
-        }
-    }
 }
 
 }  // namespace bitgrove::runtime

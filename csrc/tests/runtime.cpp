@@ -13,6 +13,7 @@
 #include "../runtime/crew.hpp"
 #include "../runtime/network.hpp"
 #include "check.hpp"
+#include "every_tap.hpp"
 
 namespace {
 
