@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "edges.hpp"
-#include "pairs.hpp"
 #include "parallel.hpp"
-#include "twins.hpp"
-#include "walk.hpp"
+#include "store/edges.hpp"
+#include "store/pairs.hpp"
+#include "store/twins.hpp"
+#include "walk/walk.hpp"
 
 namespace bitgrove::graph {
 

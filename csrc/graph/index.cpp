@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "topk.hpp"
+#include "walk/topk.hpp"
 
 namespace bitgrove::graph {
 namespace {

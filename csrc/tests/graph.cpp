@@ -7,9 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include "../graph/build/traverse_add.hpp"
 #include "../graph/index.hpp"
 #include "../graph/random.hpp"
-#include "../graph/traverse_add.hpp"
 #include "check.hpp"
 
 namespace {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "key.hpp"
+#include "../key.hpp"
 
 namespace bitgrove::graph {
 

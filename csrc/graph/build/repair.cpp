@@ -2,7 +2,7 @@
 #include <limits>
 #include <utility>
 
-#include "graph.hpp"
+#include "../graph.hpp"
 #include "occlusion.hpp"
 
 namespace bitgrove::graph {

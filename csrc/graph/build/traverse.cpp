@@ -2,8 +2,8 @@
 #include <numeric>
 #include <utility>
 
-#include "graph.hpp"
-#include "random.hpp"
+#include "../graph.hpp"
+#include "../random.hpp"
 #include "traverse_add.hpp"
 
 namespace bitgrove::graph {

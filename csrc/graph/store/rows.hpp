@@ -5,8 +5,8 @@
 #include <memory>
 #include <unordered_set>
 
+#include "../key.hpp"
 #include "format.hpp"
-#include "key.hpp"
 
 namespace bitgrove::graph {
 

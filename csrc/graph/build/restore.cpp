@@ -2,7 +2,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "graph.hpp"
+#include "../graph.hpp"
 
 namespace bitgrove::graph {
 namespace {

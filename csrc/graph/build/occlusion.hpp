@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "key.hpp"
+#include "../key.hpp"
 
 namespace bitgrove::graph {
 

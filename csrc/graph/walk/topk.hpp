@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "key.hpp"
+#include "../key.hpp"
 
 namespace bitgrove::graph {
 

@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "edges.hpp"
+#include "../store/edges.hpp"
+#include "../walk/walk.hpp"
 #include "occlusion.hpp"
-#include "walk.hpp"
 
 namespace bitgrove::graph {
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <limits>
 
-#include "../dispatch/table.hpp"
+#include "../../dispatch/table.hpp"
+#include "../key.hpp"
 #include "format.hpp"
-#include "key.hpp"
 
 namespace bitgrove::graph {
 
