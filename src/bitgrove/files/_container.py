@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +15,10 @@ import safetensors
 import safetensors.numpy
 
 from ._atomic import replacing
-
-_HEADER_LIMIT = 64 << 20
-"""Bytes of the JSON header. A larger one is refused before it is read."""
+from ._errors import HEADER_LIMIT, FileFormatError, check_kind, json_object, refuse
 
 _KEY = "bitgrove"
 """The one entry of the safetensors metadata; several would be written in random order."""
-
-
-class FileFormatError(ValueError):
-    """A file is damaged, of another kind, or written by a newer version."""
 
 
 def write(
@@ -106,7 +100,7 @@ def peek(path: str | os.PathLike[str]) -> tuple[str, int]:
     """
     with Path(path).open("rb") as file:
         start = file.read(8)
-        length = min(int.from_bytes(start, "little"), _HEADER_LIMIT)
+        length = min(int.from_bytes(start, "little"), HEADER_LIMIT)
         start += file.read(length)
     try:
         head = _head(_header(start))
@@ -118,18 +112,11 @@ def peek(path: str | os.PathLike[str]) -> tuple[str, int]:
 def _parse(raw: bytes, kind: str, version: int) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
     header = _header(raw)
     head = _head(header)
-    if head["kind"] != kind:
-        _refuse(f"this is a file of kind '{head['kind']}', not '{kind}'", at=8)
-    if not 1 <= head["version"] <= version:
-        _refuse(
-            f"written in version {head['version']} of the format; this program reads versions 1 "
-            f"to {version}: update bitgrove",
-            at=8,
-        )
+    check_kind(head["kind"], head["version"], expected=kind, newest=version)
     try:
         arrays = safetensors.numpy.load(raw)
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
-        _refuse(f"the tensors cannot be read: {error}", at=8)
+        refuse(f"the tensors cannot be read: {error}", at=8)
     entries = {name: header[name] for name in header if name != "__metadata__"}
     described = _describe(
         head["kind"],
@@ -138,59 +125,47 @@ def _parse(raw: bytes, kind: str, version: int) -> tuple[dict[str, npt.NDArray],
         {name: [entry.get("dtype"), entry.get("shape")] for name, entry in entries.items()},
     )
     if zlib.crc32(described) != head["crc32"]:
-        _refuse("the header does not match its checksum: the file is damaged", at=8)
+        refuse("the header does not match its checksum: the file is damaged", at=8)
     start = 8 + int.from_bytes(raw[:8], "little")
     for name, array in arrays.items():
         if array.size and zlib.crc32(array.data) != head["tensors_crc32"].get(name):
             first, last = entries[name]["data_offsets"]
-            _refuse(
+            refuse(
                 f"tensor '{name}' (bytes {start + first} to {start + last}) does not match its "
                 "checksum: the file is damaged",
                 at=start + first,
             )
-    return arrays, _json(head["metadata"], "the metadata")
+    return arrays, json_object(head["metadata"], "the metadata")
 
 
 def _header(raw: bytes) -> dict[str, Any]:
     if len(raw) < 8:
-        _refuse(f"truncated: {len(raw)} bytes, where the header's length alone needs 8", at=0)
+        refuse(f"truncated: {len(raw)} bytes, where the header's length alone needs 8", at=0)
     length = int.from_bytes(raw[:8], "little")
-    if length > _HEADER_LIMIT:
-        _refuse(
-            f"the header claims {length} bytes, more than {_HEADER_LIMIT}: "
+    if length > HEADER_LIMIT:
+        refuse(
+            f"the header claims {length} bytes, more than {HEADER_LIMIT}: "
             "this is no file of bitgrove",
             at=0,
         )
     if length > len(raw) - 8:
-        _refuse(f"truncated: the header claims {length} bytes of {len(raw) - 8}", at=8)
-    header = _json(raw[8 : 8 + length], "the header")
+        refuse(f"truncated: the header claims {length} bytes of {len(raw) - 8}", at=8)
+    header = json_object(raw[8 : 8 + length], "the header")
     if not all(isinstance(entry, dict) for entry in header.values()):
-        _refuse("the header is not a table of tensors", at=8)
+        refuse("the header is not a table of tensors", at=8)
     return header
 
 
 def _head(header: dict[str, Any]) -> dict[str, Any]:
     encoded = header.get("__metadata__", {}).get(_KEY)
     if not isinstance(encoded, str):
-        _refuse("this is no file of bitgrove: its header lacks the entry 'bitgrove'", at=8)
-    head = _json(encoded, "the entry 'bitgrove'")
+        refuse("this is no file of bitgrove: its header lacks the entry 'bitgrove'", at=8)
+    head = json_object(encoded, "the entry 'bitgrove'")
     shape = {"kind": str, "version": int, "metadata": str, "crc32": int, "tensors_crc32": dict}
     for key, expected in shape.items():
         if type(head.get(key)) is not expected:
-            _refuse(f"the entry 'bitgrove' lacks '{key}' of type {expected.__name__}", at=8)
+            refuse(f"the entry 'bitgrove' lacks '{key}' of type {expected.__name__}", at=8)
     return head
-
-
-def _json(text: str | bytes, what: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        _refuse(f"{what} is nested too deeply", at=8)
-    except ValueError as error:
-        _refuse(f"{what} is no JSON: {error}", at=8)
-    if not isinstance(value, dict):
-        _refuse(f"{what} is no JSON object", at=8)
-    return value
 
 
 def _storable(name: str, array: npt.NDArray) -> npt.NDArray:
@@ -224,7 +199,3 @@ _DTYPES = {
 def _describe(kind: str, version: int, metadata: str, entries: Mapping[str, list[Any]]) -> bytes:
     """What the header's checksum covers: all that is not the bytes of a tensor."""
     return json.dumps([kind, version, metadata, sorted(entries.items())]).encode()
-
-
-def _refuse(reason: str, *, at: int) -> NoReturn:
-    raise FileFormatError(f"{reason} (at byte {at})")
