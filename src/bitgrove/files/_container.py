@@ -15,7 +15,9 @@ import safetensors
 import safetensors.numpy
 
 from ._atomic import replacing
+from ._dtypes import DTYPES
 from ._errors import HEADER_LIMIT, FileFormatError, check_kind, json_object, refuse
+from ._sections import MAGIC, peek_sections
 
 _KEY = "bitgrove"
 """The one entry of the safetensors metadata; several would be written in random order."""
@@ -98,12 +100,14 @@ def peek(path: str | os.PathLike[str]) -> tuple[str, int]:
         FileFormatError: the file is no container of bitgrove.
         OSError: the file cannot be read.
     """
-    with Path(path).open("rb") as file:
-        start = file.read(8)
-        length = min(int.from_bytes(start, "little"), HEADER_LIMIT)
-        start += file.read(length)
     try:
-        head = _head(_header(start))
+        with Path(path).open("rb") as file:
+            start = file.read(8)
+            if start == MAGIC:
+                header = peek_sections(file)
+                return header.kind, header.version
+            length = min(int.from_bytes(start, "little"), HEADER_LIMIT)
+            head = _head(_header(start + file.read(length)))
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from None
     return head["kind"], head["version"]
@@ -170,30 +174,13 @@ def _head(header: dict[str, Any]) -> dict[str, Any]:
 
 def _storable(name: str, array: npt.NDArray) -> npt.NDArray:
     """Row-major and little-endian."""
-    if array.dtype.name not in _DTYPES:
-        raise TypeError(f"tensor '{name}' is of {array.dtype}; possible: {', '.join(_DTYPES)}")
+    if array.dtype.name not in DTYPES:
+        raise TypeError(f"tensor '{name}' is of {array.dtype}; possible: {', '.join(DTYPES)}")
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 
 def _entry(array: npt.NDArray) -> list[Any]:
-    return [_DTYPES[array.dtype.name], list(array.shape)]
-
-
-_DTYPES = {
-    "bool": "BOOL",
-    "uint8": "U8",
-    "int8": "I8",
-    "uint16": "U16",
-    "int16": "I16",
-    "uint32": "U32",
-    "int32": "I32",
-    "uint64": "U64",
-    "int64": "I64",
-    "float16": "F16",
-    "float32": "F32",
-    "float64": "F64",
-}
-"""Names that safetensors gives to the dtypes of numpy."""
+    return [DTYPES[array.dtype.name], list(array.shape)]
 
 
 def _describe(kind: str, version: int, metadata: str, entries: Mapping[str, list[Any]]) -> bytes:
