@@ -101,7 +101,7 @@ def test_inspect_shows_an_index_too(tmp_path, capsys):
     index.save(tmp_path / "i.index")
     assert run(["inspect", str(tmp_path / "i.index")]) == 0
     out = capsys.readouterr().out
-    assert "index, format version 1" in out
+    assert "index, format version 2" in out
     assert "vectors" in out
 
 

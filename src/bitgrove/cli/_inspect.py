@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import files
 from ..runtime import Artifact, load
-from ..search import Fanng, Flat
+from ..search import load as load_index
 from ._inspect_sizes import LayerSize, Sizes, sizes_of
 from ._pictures import shown
 
@@ -39,8 +39,8 @@ def inspect(file: Path, /, *, json: bool = False) -> None:
         _show_sizes(artifact, sizes)
         _show_model(artifact)
         return
-    tensors, metadata = files.read(file, kind="index", version=1)
-    {"flat": Flat, "fanng": Fanng}.get(metadata.get("type", ""), Fanng).load(file)  # checks it
+    index = load_index(file)
+    tensors, metadata = index.arrays(), index.settings()
     if json:
         print(dumps(head | {"settings": metadata, "tensors": _described_tensors(tensors)}))
         return

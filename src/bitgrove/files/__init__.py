@@ -5,10 +5,12 @@ from ._atomic import replacing as replacing
 from ._container import peek as peek
 from ._container import read as read
 from ._container import write as write
+from ._errors import FileChangedError as FileChangedError
 from ._errors import FileFormatError as FileFormatError
 from ._lock import locked as locked
 from ._log import Tail as Tail
 from ._log import append_record as append_record
+from ._log import is_at as is_at
 from ._log import read_log as read_log
 from ._sections import Header as Header
 from ._sections import check_sections as check_sections

@@ -36,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     except OSError as error:
-        raise _naming(path, error) from None
+        raise naming(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -63,7 +63,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise _naming(path, error) from None
+        raise naming(path, error) from None
 
 
 def _check_place(path: Path) -> None:
@@ -75,8 +75,8 @@ def _check_place(path: Path) -> None:
         raise ValueError(f"{path} is no ordinary file; name one to write or replace")
 
 
-def _naming(path: Path, error: OSError) -> OSError:
-    """The same error of ``path``, not of a temporary file beside it."""
+def naming(path: str | os.PathLike[str], error: OSError) -> OSError:
+    """The same error of ``path``, not of no file or a temporary one beside it."""
     return OSError(error.errno, error.strerror, str(path))
 
 

@@ -13,6 +13,10 @@ class FileFormatError(ValueError):
     """A file is damaged, of another kind, or written by a newer version."""
 
 
+class FileChangedError(RuntimeError):
+    """Someone else changed a file since it was read; what would be written would undo that."""
+
+
 def refuse(reason: str, *, at: int) -> NoReturn:
     """Raise with the byte at which the reason lies."""
     raise FileFormatError(f"{reason} (at byte {at})")

@@ -32,6 +32,9 @@ class Tail:
     previous: int = 0
     """Checksum of the header of the record before, 0 for the first."""
 
+    last: int = 0
+    """Offset of the record before, 0 for the first."""
+
 
 class _Header(NamedTuple):
     """Of a record, as it is stored; of length 0 it is the mark behind the last record."""
@@ -85,6 +88,19 @@ def read_log(file: BinaryIO, tail: Tail) -> tuple[list[bytes], Tail]:
     return payloads, tail
 
 
+def is_at(file: BinaryIO, tail: Tail) -> bool:
+    """Whether the log still ends at ``tail``, so that nobody appended to it or took from it.
+
+    Raises:
+        FileFormatError: as for :func:`read_log`.
+    """
+    if tail.last:
+        head = _header(file, tail.last)
+        if head is None or head.own != tail.previous:
+            return False
+    return file.seek(0, os.SEEK_END) >= tail.end and not read_log(file, tail)[0]
+
+
 def append_record(handle: int, tail: Tail, payload: bytes) -> Tail:
     """Append a record and return when it is on the disk.
 
@@ -109,6 +125,7 @@ def append_record(handle: int, tail: Tail, payload: bytes) -> Tail:
         aligned(tail.end + _RECORD.size + len(payload)),
         tail.sequence + 1,
         int.from_bytes(head[-4:], "little"),
+        tail.end,
     )
     if os.fstat(handle).st_size > tail.end + _RECORD.size:  # more than a mark: a torn record
         os.ftruncate(handle, tail.end)
@@ -144,7 +161,7 @@ def _payload(file: BinaryIO, tail: Tail, size: int) -> tuple[bytes, Tail] | None
     content = file.read(end - at - _RECORD.size)
     if zlib.crc32(content) != head.checksum:
         return None
-    return content[: head.length], Tail(tail.identity, end, tail.sequence + 1, head.own)
+    return content[: head.length], Tail(tail.identity, end, tail.sequence + 1, head.own, at)
 
 
 def _header(file: BinaryIO, at: int) -> _Header | None:

@@ -58,11 +58,11 @@ class Fanng(RowIndex[_core.FanngIndex]):
     def __init__(
         self, dim: int, metric: str = "l2", dtype: str = "float32", *, max_degree: int = 30
     ) -> None:
-        self._layout = Layout(dim, metric, dtype)
+        layout = Layout(dim, metric, dtype)
         self._max_degree = positive_int("max_degree", max_degree)
         if not 4 <= self._max_degree <= 1024:
             raise ValueError(f"max_degree must be in 4 ..= 1024, got {max_degree}")
-        self._native = _core.FanngIndex(dim, metric, self._layout.held_dtype, self._max_degree)
+        super().__init__(layout, _core.FanngIndex(dim, metric, layout.held_dtype, self._max_degree))
 
     @property
     def max_degree(self) -> int:
@@ -108,7 +108,8 @@ class Fanng(RowIndex[_core.FanngIndex]):
             raise ValueError(f"success must be in 0 ..= 1, got {success}")
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, got {describe(progress)}")
-        self._native.build(usable_threads(threads), int(seed), float(success), progress)
+        with self._storage.changing(None):
+            self._native.build(usable_threads(threads), int(seed), float(success), progress)
 
     def search(
         self, queries: npt.NDArray, k: int, *, budget: int | None = None, threads: int | None = None

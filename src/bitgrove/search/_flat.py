@@ -33,8 +33,8 @@ class Flat(RowIndex[_core.FlatIndex]):
     _type = "flat"
 
     def __init__(self, dim: int, metric: str = "l2", dtype: str = "float32") -> None:
-        self._layout = Layout(dim, metric, dtype)
-        self._native = _core.FlatIndex(dim, metric, self._layout.held_dtype)
+        layout = Layout(dim, metric, dtype)
+        super().__init__(layout, _core.FlatIndex(dim, metric, layout.held_dtype))
 
     def search(
         self, queries: npt.NDArray, k: int, *, budget: int | None = None, threads: int | None = None

@@ -13,20 +13,22 @@ import numpy.typing as npt
 from .. import _core, files
 from ..interfaces import Neighbours, describe
 from ..kernels import usable_cpus
+from ._journal import Operation, decode
 from ._layout import DTYPES, Layout, as_bytes, positive_int
+from ._storage import Storage, from_bytes, read, to_bytes
 
 Native = TypeVar("Native", _core.FlatIndex, _core.FanngIndex)
-
-_VERSION = 1
-"""Of the layout that FORMAT.md beside this file specifies."""
 
 
 class RowIndex(ABC, Generic[Native]):
     """Rows with ids, searched by one metric; made by its subclasses ``Flat`` and ``Fanng``."""
 
     _type: str
-    _layout: Layout
-    _native: Native
+
+    def __init__(self, layout: Layout, native: Native) -> None:
+        self._layout = layout
+        self._native = native
+        self._storage = Storage()
 
     @property
     def dim(self) -> int:
@@ -82,7 +84,7 @@ class RowIndex(ABC, Generic[Native]):
             if len(ids) != len(rows):
                 raise ValueError(f"{len(rows)} vectors need as many ids, got {len(ids)}")
             ids = np.require(ids, requirements=["C", "A"])
-        self._native.add(as_bytes(self._layout.held("vectors", rows)), ids)
+        self._change(Operation("add", ids, as_bytes(self._layout.held("vectors", rows))))
 
     @abstractmethod
     def search(
@@ -103,28 +105,78 @@ class RowIndex(ABC, Generic[Native]):
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray], settings: Mapping[str, Any]) -> Self:
         """The index that :meth:`arrays` and :meth:`settings` describe."""
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the index to one file, atomically; several threads may use it meanwhile."""
-        arrays, settings = self._snapshot()
-        files.write(path, arrays, settings, kind="index", version=_VERSION)
+    def save(self, path: str | os.PathLike[str], *, rewrite: bool = False) -> None:
+        """Write the index to one file; when this returns, it is on the disk.
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read an index that :meth:`save` wrote; everything in it is checked.
+        Saved again to the file that it was last loaded from or saved to, the index appends what
+        changed since, so that a few rows more take no longer for a large index than for a small
+        one. All of it is written anew after :meth:`build`, when the changes exceed a tenth of the
+        file, and to any other place. A process that is killed, or a power cut, at any moment leaves
+        the file as it was or as it is meant to be. Searches go on meanwhile, changes wait.
+
+        Args:
+            path: the file; one that exists is replaced.
+            rewrite: write all of it, also where another process changed the file.
 
         Raises:
-            FileFormatError: a damaged file, or one of another kind or a newer version.
-            ValueError: an undamaged file whose content is no index of this class.
+            FileChangedError: another process, or another index, changed the file since this index
+                was loaded from it or saved to it.
+            OSError: the file cannot be written; it is as before.
+        """
+        self._storage.save(path, self._snapshot, rewrite)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], mmap: bool = False, *, verify: bool | None = None
+    ) -> Self:
+        """Read an index that :meth:`save` wrote.
+
+        Args:
+            path: the file. What a crash left of a save that never returned is passed over.
+            mmap: leave the arrays in the file: parts are read when they are needed, and are shared
+                by all processes that map the file. Changes stay in memory until they are saved. The
+                file may be saved to and replaced meanwhile, but not shortened or written in place.
+            verify: check every byte against its checksum first. By default so unless ``mmap``,
+                where it means that all of the file is read.
+
+        Raises:
+            FileFormatError: a damaged file, one of another kind or a newer version, or an undamaged
+                one whose content is no index of this class.
+            ValueError: ``verify=False`` without ``mmap``; a file of version 1 with it.
             OSError: the file cannot be read.
         """
-        arrays, settings = files.read(path, kind="index", version=_VERSION)
+        if verify is False and not mmap:
+            raise ValueError("verify must be True without mmap: what is read is checked")
+        stored = read(path, mmap, bool(verify))
         try:
-            return cls.from_arrays(arrays, settings)
+            index = cls.from_arrays(stored.arrays, stored.settings)
+            for record in stored.records:
+                for operation in decode(record, index._layout.row_bytes):
+                    index._perform(operation)
         except ValueError as error:
             raise files.FileFormatError(f"{path}: {error}") from None
+        index._storage.settle(stored.home)
+        return index
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_arrays, self._snapshot()
+        return type(self)._from_bytes, (to_bytes(*self._snapshot()),)
+
+    @classmethod
+    def _from_bytes(cls, content: bytes) -> Self:
+        stored = from_bytes(content)
+        return cls.from_arrays(stored.arrays, stored.settings)
+
+    def _change(self, operation: Operation) -> None:
+        """Do it, and keep it for the next :meth:`save`."""
+        with self._storage.changing(operation):
+            self._perform(operation)
+
+    def _perform(self, operation: Operation) -> None:
+        """Do it. The same operations on the same index give the same index, to the last bit."""
+        if operation.kind != "add":
+            raise ValueError(f"{type(self).__name__} knows no operation '{operation.kind}'")
+        assert operation.rows is not None
+        self._native.add(operation.rows, operation.ids)
 
     @abstractmethod
     def _snapshot(self) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:

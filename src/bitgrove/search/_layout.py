@@ -44,6 +44,11 @@ class Layout:
         return (self.dim + 7) // 8 if self.dtype == "bits" else self.dim
 
     @property
+    def row_bytes(self) -> int:
+        """Of a row as it is held."""
+        return self.width * np.dtype(DTYPES[self.held_dtype]).itemsize
+
+    @property
     def held_dtype(self) -> str:
         """How rows are held: for cosine as unit vectors in ``float32``, else as they come."""
         return "float32" if self.metric == "cosine" else self.dtype
