@@ -14,11 +14,13 @@ from . import (
 )
 from ._study import study as _study
 from .digits import run as _digits
+from .relocalisation import run as _relocalisation
 
 _STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, binary_methods)
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
+    "relocalisation": _relocalisation,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
 }
 """Recipes by name; each takes the folder of the run and, as keywords, the options it has."""
