@@ -1,5 +1,7 @@
 """Real pictures as labelled ``uint8`` arrays: built-in data sets, or a person's own folder."""
 
+from ._bsds500 import Photographs as Photographs
+from ._bsds500 import load_bsds500 as load_bsds500
 from ._errors import DataError as DataError
 from ._images import ImageData as ImageData
 from ._images import Skipped as Skipped
