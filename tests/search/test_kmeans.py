@@ -103,11 +103,20 @@ def test_an_empty_cluster_splits_the_one_of_largest_error(index):
     narrow = np.array([[100, 0], [101, 0]], np.float32)
     rows = np.concatenate([wide, narrow])
     init = np.array([[0, 0], [100.5, 0], [1000, 1000]], np.float32)
-    found = KMeans(3, init=init, index=index, max_iter=3).fit(rows)
+    found = KMeans(3, init=init, index=index, max_iter=3, tol=0.5).fit(rows)
     assert [i.empty for i in found.history_] == [1, 0, 0]
     np.testing.assert_array_equal(found.labels_, [0, 0, 2, 2, 1, 1])
-    # From the mean 0.125 a sixteenth of the way to 3.5; then the two means.
+    split = KMeans(3, init=init, index=index, max_iter=2).fit(rows).cluster_centers_
+    np.testing.assert_array_equal(split[:, 0], [0.125, 100.5, 0.125 + (3.5 - 0.125) / 16])
     np.testing.assert_array_equal(found.cluster_centers_[2], [2.75, 0])
+
+
+def test_a_cluster_of_one_row_is_not_split():
+    rows = np.array([[0], [1], [100]], np.float32)
+    init = np.array([[0.5], [60], [1000]], np.float32)
+    found = KMeans(3, init=init, index="flat").fit(rows)
+    np.testing.assert_array_equal(found.labels_, [2, 0, 1])
+    assert [i.empty for i in found.history_[:2]] == [1, 0]
 
 
 def test_many_empty_clusters_are_filled_and_the_objective_still_falls(blobs):
@@ -182,6 +191,20 @@ def test_one_cluster_is_the_mean(pixels):
     np.testing.assert_allclose(found.cluster_centers_[0], pixels.mean(0), rtol=1e-6)
 
 
+def test_recall_is_the_share_of_rows_with_their_nearest_centre(blobs, monkeypatch):
+    def misled(self, index, queries, starts):
+        near = exactly(self, index, queries, starts)
+        near.ids[::4] = (near.ids[::4] + 1) % 20
+        given = index.vectors[near.ids[:, 0]]
+        near.distances[:, 0] = ((queries - given) ** 2).sum(1) * 1.0001
+        near.distances[np.arange(len(queries)) % 4 > 0] *= 0.999
+        return near
+
+    exactly = KMeans._nearest
+    monkeypatch.setattr(KMeans, "_nearest", misled)
+    assert KMeans(20, max_iter=1).fit(blobs).history_[0].recall == 0.75
+
+
 def test_no_sample_no_recall(pixels):
     found = KMeans(5, recall_sample=0, max_iter=1).fit(pixels)
     assert np.isnan(found.history_[0].recall)
@@ -226,6 +249,14 @@ def test_impossible_parameters_are_refused(parameters, error, message):
 def test_rows_that_cannot_be_clustered_are_refused(rows, error, message, init):
     with pytest.raises(error, match=message):
         KMeans(3, init=init).fit(rows)
+
+
+def test_a_bad_row_of_a_later_block_is_named(monkeypatch):
+    monkeypatch.setattr("bitgrove.search._stream._BLOCK_ELEMENTS", 1)
+    rows = np.zeros((200, 2), np.float32)
+    rows[150, 1] = np.nan
+    with pytest.raises(ValueError, match="X row 150 holds NaN or infinity"):
+        KMeans(1, init=rows[:1], recall_sample=0).fit(rows)
 
 
 def test_files_that_hold_no_rows_are_refused(tmp_path):

@@ -129,6 +129,45 @@ def test_the_bandwidth_is_a_third_of_the_median_distance_to_the_nearest_other():
     assert NearestKernelClassifier(k=2).fit(X, [0, 0, 1, 1, 1]).bandwidth_ == 2 / 3
 
 
+def test_rows_held_in_another_order_change_nothing(monkeypatch):
+    class Backwards(Flat):
+        """Holds its rows last first, as a graph that is laid out anew may."""
+
+        def add(self, vectors, ids=None):
+            numbers = np.arange(len(self), len(self) + len(vectors))
+            super().add(vectors[::-1].copy(), numbers[::-1].copy())
+
+    # The nearest of a row is the one as far from the end as it is from the start.
+    X = np.concatenate([np.arange(50) * 10.0, np.arange(50)[::-1] * 10.0 + 1])[:, None]
+    y = np.arange(100) % 3
+    straight = NearestKernelClassifier(k=5, index="flat").fit(X, y)
+    monkeypatch.setattr("bitgrove.solvers._nearest_kernel.Flat", Backwards)
+    turned = NearestKernelClassifier(k=5, index="flat").fit(X, y)
+    assert turned.index_.ids[0] == 99
+    assert turned.bandwidth_ == straight.bandwidth_ == 1 / 3
+    np.testing.assert_array_equal(turned.predict_proba(X), straight.predict_proba(X))
+
+
+@pytest.mark.parametrize("n", [50, 900])
+def test_a_graph_gives_the_bandwidth_of_an_exact_index(digits, n):
+    X, y = digits
+    fast, exact = (NearestKernelClassifier(index=i).fit(X[:n], y[:n]) for i in ("fanng", "flat"))
+    assert fast.bandwidth_ == pytest.approx(exact.bandwidth_, rel=1e-6)
+
+
+def test_the_bandwidth_is_taken_anew_after_a_hundredth_more_examples():
+    near = np.arange(101.0)
+    apart = 1000 + 5 * np.arange(100.0)
+    solver = NearestKernelClassifier(k=2).fit(np.append(near, apart)[:, None], np.zeros(201))
+    assert solver.bandwidth_ == 1 / 3
+    solver.partial_fit([[9000.0], [9050.0]], [1, 1])  # 203: the median is 5 now
+    assert solver.bandwidth_ == 1 / 3
+    solver.partial_fit([[9100.0]], [1])
+    assert solver.bandwidth_ == 5 / 3
+    assert solver.set_params(bandwidth=2.0).partial_fit([[-90.0]], [0]).bandwidth_ == 2
+    assert solver.set_params(bandwidth="median").partial_fit([[-180.0]], [0]).bandwidth_ == 5 / 3
+
+
 def test_far_queries_get_finite_answers(digits):
     X, y = digits
     solver = NearestKernelClassifier(bandwidth=1e-3, k=20).fit(X[:300], y[:300])

@@ -80,8 +80,8 @@ class Sums:
         empty = self.empty
         if not len(empty):
             return 0
-        donors = np.argsort(-self.errors, kind="stable")[: len(empty)]
-        donors = donors[(self.errors[donors] > 0) & (self.counts[donors] > 1)]
+        able = np.flatnonzero((self.errors > 0) & (self.counts > 1))
+        donors = able[np.argsort(-self.errors[able], kind="stable")][: len(empty)]
         empty = empty[: len(donors)]
         farthest = _farthest(donors, labels, distances)
         means[empty] = means[donors] + _STEP * (rows.take(farthest) - means[donors])

@@ -34,8 +34,9 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
 
     Args:
         bandwidth: sigma in the units of the distance, or ``"median"``: a third of the median
-            distance of (at most 1,000) examples to their nearest other, taken anew at every fit and
-            partial_fit; see :func:`bitgrove.search.median_bandwidth`.
+            distance of (at most 1,000) examples to their nearest other, taken at fit and anew
+            whenever there are a hundredth more examples than when it was taken; see
+            :func:`bitgrove.search.median_bandwidth`.
         k: neighbours that vote.
         balanced: make all classes equally likely before the query is seen, which a class learnt
             from few examples needs among classes of many; else a class counts by its examples.
@@ -49,7 +50,8 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
         n_features_in_: elements of a row.
         bandwidth_: the sigma in use.
         index_: the ``Fanng`` or ``Flat`` index of the examples, squared l2, float32.
-        codes_: ``int64[n]``, for each row of ``index_`` the number of its class in ``classes_``.
+        codes_: ``int64[n]``, for each id of ``index_`` the number of its class in ``classes_``; the
+            ids are the numbers of the examples in the order in which they came.
 
     >>> X = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]])
     >>> solver = NearestKernelClassifier(k=2).fit(X, ["low", "low", "high", "high"])
@@ -141,13 +143,15 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
             codes = np.empty(0, np.int64)
         else:
             index, known = self.index_, _union(self.classes_, known)
-            codes = np.searchsorted(known, self.classes_)[self.codes_]
+            codes = self.codes_
+            if not np.array_equal(known[: len(self.classes_)], self.classes_):
+                codes = np.searchsorted(known, self.classes_)[codes]
         index.add(rows)  # the first thing changed, and by itself all or nothing
         self.index_, self.classes_ = index, known
         self.codes_ = np.append(codes, np.searchsorted(known, labels))
         if isinstance(index, Fanng) and not index.built:
             index.build(self.threads, self.seed)
-        self.bandwidth_ = self._bandwidth()
+        self._set_bandwidth(anew)
         return self
 
     def _check_parameters(self) -> None:
@@ -165,13 +169,19 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
         elif not (np.isfinite(self.bandwidth) and self.bandwidth > 0):
             raise ValueError(f"bandwidth must be positive and finite, got {self.bandwidth!r}")
 
-    def _bandwidth(self) -> float:
-        if not isinstance(self.bandwidth, str):
-            return float(self.bandwidth)
+    def _set_bandwidth(self, anew: bool) -> None:
         n = len(self.index_)
-        sample = np.unique(np.linspace(0, n - 1, min(n, _MEDIAN_ROWS)).astype(np.int64))
+        if not isinstance(self.bandwidth, str):
+            self.bandwidth_, self._measured = float(self.bandwidth), 0
+        elif anew or 100 * n > 101 * self._measured:
+            self.bandwidth_, self._measured = self._median_bandwidth(), n
+
+    def _median_bandwidth(self) -> float:
+        n = len(self.index_)
+        sample = np.linspace(0, n - 1, min(n, _MEDIAN_ROWS)).astype(np.int64)
         near = self._search(self.index_.vectors[sample], min(self.k + 1, n))
-        return median_bandwidth(np.where(near.ids == sample[:, None], np.inf, near.distances))
+        itself = near.ids == self.index_.ids[sample][:, None]
+        return median_bandwidth(np.where(itself, np.inf, near.distances))
 
     def _search(self, rows: npt.NDArray[np.float32], k: int) -> Neighbours:
         return self.index_.search(rows, k, budget=self.budget, threads=self.threads)
