@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,21 @@ def test_the_size_of_blocks_changes_nothing(digits_like, monkeypatch):
     assert len(stages) == 90
     np.testing.assert_array_equal(parts.cluster_centers_, whole.cluster_centers_)
     np.testing.assert_array_equal(parts.labels_, whole.labels_)
+
+
+@pytest.mark.parametrize("init", ["random", "k-means++"])
+def test_a_file_is_never_held_in_memory(tmp_path, monkeypatch, init):
+    monkeypatch.setattr("bitgrove.search._stream._BLOCK_ELEMENTS", 1 << 16)
+    rows = np.random.default_rng(0).random((40_000, 64), np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    tracemalloc.start()
+    try:
+        found = KMeans(3, init=init, max_iter=2, index="flat", threads=1).fit(tmp_path / "rows.npy")
+        found.predict(tmp_path / "rows.npy")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < rows.nbytes / 4
 
 
 @pytest.mark.parametrize("index", ["flat", "fanng"])

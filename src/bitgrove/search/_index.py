@@ -150,9 +150,8 @@ class RowIndex(ABC, Generic[Native]):
         stored = read(path, mmap, bool(verify))
         try:
             index = cls.from_arrays(stored.arrays, stored.settings)
-            for record in stored.records:
-                for operation in decode(record, index._layout.row_bytes):
-                    index._perform(operation)
+            for number, record in enumerate(stored.records, 1):
+                index._replay(number, record)
         except ValueError as error:
             raise files.FileFormatError(f"{path}: {error}") from None
         index._storage.settle(stored.home)
@@ -165,6 +164,13 @@ class RowIndex(ABC, Generic[Native]):
     def _from_bytes(cls, content: bytes) -> Self:
         stored = from_bytes(content)
         return cls.from_arrays(stored.arrays, stored.settings)
+
+    def _replay(self, number: int, record: bytes) -> None:
+        try:
+            for operation in decode(record, self._layout.row_bytes):
+                self._perform(operation)
+        except ValueError as error:
+            raise ValueError(f"record {number} of the log: {error}") from None
 
     def _change(self, operation: Operation) -> None:
         """Do it, and keep it for the next :meth:`save`."""

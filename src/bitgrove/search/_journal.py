@@ -78,7 +78,12 @@ def _bytes_each(kind: int, row_bytes: int) -> int:
 
 def _operation(kind: int, content: bytes, count: int) -> Operation:
     if kind == _SET:
-        values = json.loads(content)
+        try:
+            values = json.loads(content)
+        except RecursionError:
+            raise ValueError("settings are nested too deeply") from None
+        except ValueError as error:
+            raise ValueError(f"settings are no JSON: {error}") from None
         if not isinstance(values, dict):
             raise ValueError("settings must be a JSON object")
         return Operation("set", values=values)
