@@ -20,6 +20,8 @@ _PACKAGES = (
     "files",
     "interfaces",
     "kernels",
+    "metrics",
+    "mining",
     "models",
     "nn",
     "ops",

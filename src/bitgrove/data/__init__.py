@@ -11,6 +11,9 @@ from ._load import describe as describe
 from ._load import list as list
 from ._load import load as load
 from ._load import load_splits as load_splits
+from ._omniglot import OneShotRun as OneShotRun
+from ._omniglot import omniglot_by_alphabet as omniglot_by_alphabet
+from ._omniglot import omniglot_one_shot as omniglot_one_shot
 from ._scan import is_picture as is_picture
 from ._size import GuessedSize as GuessedSize
 from ._size import guess_size as guess_size

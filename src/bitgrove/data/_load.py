@@ -17,6 +17,7 @@ from ._errors import DataError
 from ._folder import MIN_PER_CLASS, Progress, load_folder
 from ._images import ImageData, Splits
 from ._mnist import load_mnist
+from ._omniglot import load_omniglot
 from ._scan import PARTS
 from ._split import stratified_rows
 
@@ -83,6 +84,15 @@ _BUILT_IN = {
             "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
             "official test images; a tenth of every training class (5,000) for validation",
         ),
+        DatasetInfo(
+            "omniglot",
+            "handwritten characters of eight alphabets",
+            4_840,
+            (105, 105, 1),
+            242,
+            "Lake, Salakhutdinov and Tenenbaum, Science 2015, the two small background sets; MIT",
+            "80/10/10 of every class; omniglot_by_alphabet keeps alphabets apart",
+        ),
     )
 }
 
@@ -91,7 +101,7 @@ def list() -> dict[str, str]:
     """The built-in data sets: name and one line on each.
 
     >>> print(*list(), sep=", ")
-    digits, mnist, fashion-mnist, cifar10
+    digits, mnist, fashion-mnist, cifar10, omniglot
     >>> list()["digits"]
     'handwritten digits that come with scikit-learn: 1,797 images of 8x8x1, 10 classes'
     """
@@ -131,7 +141,8 @@ def load(
 
     MNIST, Fashion-MNIST and CIFAR-10 are looked for in the folder given by ``BITGROVE_DATA``
     (sub-folders ``mnist``, ``fashion-mnist``, ``cifar10`` with the official files), then in
-    ``../shared/data`` beside a checkout, then downloaded with checksums.
+    ``../shared/data`` beside a checkout, then downloaded with checksums. Omniglot (sub-folder
+    ``omniglot``) is not downloaded.
 
     A folder of pictures may be divided into ``train`` and ``test``, ``val`` or ``validation``, each
     with class folders; a part that is missing takes a tenth of every training class. Any other
@@ -201,6 +212,9 @@ def _load_all(
         if source == "digits":
             data = load_digits()
             return data, _divide(data, None, seed, _SHARE_OF_DIGITS)
+        if source == "omniglot":
+            data = load_omniglot()
+            return data, _divide(data, None, seed)
         official = load_cifar10() if source == "cifar10" else load_mnist(source)
         data, parts = _join(*official)
         return data, _divide(data, parts, seed)
