@@ -1,0 +1,39 @@
+"""bitgrove's graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from bitgrove.search import Fanng
+
+
+@final
+class Ours:
+    """``Fanng`` on the rows as they are: uint8 where the data are integers, else float32."""
+
+    def __init__(self, *, degree: int = 32, **build: Any) -> None:
+        self._degree, self._build, self._threads = degree, build, 1
+
+    def build(self, base: npt.NDArray, threads: int) -> None:
+        self._index = Fanng(base.shape[1], "l2", str(base.dtype), max_degree=self._degree)
+        self._index.add(base)
+        self._index.build(threads=threads, **self._build)
+
+    def save(self, folder: Path) -> None:
+        self._index.save(folder / "index")
+
+    def load(self, folder: Path, base: npt.NDArray) -> None:
+        self._index = Fanng.load(folder / "index")
+
+    def convert(self, queries: npt.NDArray) -> npt.NDArray:
+        return queries
+
+    def use(self, setting: dict[str, Any], threads: int) -> None:
+        self._setting, self._threads = setting, threads
+
+    def search(self, queries: npt.NDArray, k: int) -> npt.NDArray[np.integer]:
+        return self._index.search(queries, k, threads=self._threads, **self._setting).ids
