@@ -102,12 +102,18 @@ Queries queries_of(const Index& index, const Bytes& rows, std::size_t k, std::si
     return {data, rows.shape(0), k, threads, distances.data(), ids.data()};
 }
 
-template <typename T>
-void add(T& index, Bytes rows, std::optional<Ids> ids) {
+void add_flat(FlatIndex& index, Bytes rows, std::optional<Ids> ids, std::size_t) {
     const std::uint8_t* data = checked(index, rows);
     const std::int64_t* numbers = checked(ids, rows.shape(0));
     nb::gil_scoped_release nogil;
     index.add(data, rows.shape(0), numbers);
+}
+
+void add_fanng(FanngIndex& index, Bytes rows, std::optional<Ids> ids, std::size_t threads) {
+    const std::uint8_t* data = checked(index, rows);
+    const std::int64_t* numbers = checked(ids, rows.shape(0));
+    nb::gil_scoped_release nogil;
+    index.add(data, rows.shape(0), numbers, threads);
 }
 
 nb::tuple rows(const Index& index) {
@@ -127,41 +133,152 @@ void search_all(const Index& index, Bytes queries, std::size_t k, std::size_t th
     index.search_all(asked, std::ref(ticker));
 }
 
-void search(const FanngIndex& index, Bytes queries, std::size_t k, std::size_t budget,
-            std::size_t threads, Out<float, 2> distances, Out<std::int64_t, 2> ids) {
-    const Queries asked = queries_of(index, queries, k, threads, distances, ids);
+void search(const FanngIndex& index, Bytes queries, std::size_t k, std::size_t width,
+            std::size_t budget, std::int64_t nanoseconds, std::optional<Ids> starts,
+            std::optional<In<std::uint8_t, 1>> flags, std::size_t threads, Out<float, 2> distances,
+            Out<std::int64_t, 2> ids) {
+    const Queries all = queries_of(index, queries, k, threads, distances, ids);
+    FanngIndex::Asked asked;
+    asked.width = width;
+    asked.budget = budget;
+    if (nanoseconds > 0) asked.time = std::chrono::nanoseconds(nanoseconds);
+    asked.starts = checked(starts, queries.shape(0));
+    if (flags) {
+        asked.flags = flags->data();
+        asked.flag_count = flags->shape(0);
+    }
     Ticker ticker{nb::none()};
     nb::gil_scoped_release nogil;
-    index.search(asked, budget, std::ref(ticker));
+    index.search(all, asked, std::ref(ticker));
 }
 
-void build(FanngIndex& index, std::size_t threads, std::uint64_t seed, double success,
-           nb::object progress) {
+void backtrack(const FanngIndex& index, Bytes queries, std::size_t k, std::size_t budget,
+               std::size_t degree, std::optional<Ids> starts, std::size_t threads,
+               Out<float, 2> distances, Out<std::int64_t, 2> ids) {
+    const Queries all = queries_of(index, queries, k, threads, distances, ids);
+    const std::int64_t* from = checked(starts, queries.shape(0));
+    Ticker ticker{nb::none()};
+    nb::gil_scoped_release nogil;
+    index.backtrack(all, budget, degree, from, std::ref(ticker));
+}
+
+NumPy<std::uint8_t> flags_of(const FanngIndex& index, Ids ids) {
+    std::vector<std::uint8_t> flags;
+    {
+        nb::gil_scoped_release nogil;
+        flags = index.flags_of(ids.data(), ids.shape(0));
+    }
+    return array_of(std::move(flags));
+}
+
+void build(FanngIndex& index, std::size_t threads, std::uint64_t seed, std::size_t width,
+           float relax, bool codes, nb::object progress) {
     Ticker ticker(std::move(progress));
-    BuildOptions options;
+    nb::gil_scoped_release nogil;
+    index.build({threads, seed, width, relax, codes}, std::ref(ticker));
+}
+
+void build_by_traversal(FanngIndex& index, std::size_t threads, std::uint64_t seed, double success,
+                        nb::object progress) {
+    Ticker ticker(std::move(progress));
+    TraverseOptions options;
     options.threads = threads;
     options.seed = seed;
     options.success = success;
     nb::gil_scoped_release nogil;
-    index.build(options, std::ref(ticker));
+    index.build_by_traversal(options, std::ref(ticker));
 }
 
+// The arrays and settings that a file holds; the arrays of the graph only if there is one.
 nb::tuple state(const FanngIndex& index) {
-    std::optional<FanngIndex::State> state;
+    FanngIndex::State state;
     {
         nb::gil_scoped_release nogil;
         state = index.state();
     }
-    return nb::make_tuple(arrays_of(state->rows, index.format().row_bytes), state->built,
-                          array_of(std::move(state->degrees)), array_of(std::move(state->ends)),
-                          state->start, state->squared_bound, state->checked);
+    nb::dict arrays, settings;
+    const nb::tuple rows = arrays_of(state.rows, index.format().row_bytes);
+    arrays["vectors"] = rows[0];
+    arrays["ids"] = rows[1];
+    settings["next_id"] = state.next_id;
+    settings["built"] = state.built;
+    if (state.built) {
+        const std::size_t coded = state.low.size() + state.lift_places;
+        const auto shaped = [&]<typename T>(std::vector<T>& values, std::size_t columns) {
+            auto owner = std::make_shared<std::vector<T>>(std::move(values));
+            return array_of<T>(owner->data(), {state.rows.count, columns}, owner);
+        };
+        arrays["edges"] = shaped(state.edges, index.max_degree());
+        if (!state.vertices.empty()) arrays["vertices"] = array_of(std::move(state.vertices));
+        settings["start"] = state.start;
+        settings["squared_bound"] = state.squared_bound;
+        settings["checked"] = state.checked;
+        settings["coded"] = !state.low.empty();
+        if (!state.low.empty()) {
+            arrays["low"] = array_of(std::move(state.low));
+            arrays["codes"] = shaped(state.codes, Codes::stride_of(coded));
+            settings["step"] = state.step;
+            settings["lift_places"] = state.lift_places;
+            settings["exact"] = state.exact;
+        }
+    }
+    return nb::make_tuple(arrays, settings);
 }
 
-void restore(FanngIndex& index, In<std::uint32_t, 1> degrees, In<std::uint32_t, 1> ends,
-             std::int64_t start, double squared_bound, std::size_t checked) {
+// Memory of a writable array, kept alive by it.
+template <typename Array>
+auto block_of(const Array& array) {
+    auto* held = new Array(array);
+    return borrowed_block(array.data(), std::shared_ptr<void>(held, [](void* p) {
+                              const nb::gil_scoped_acquire gil;
+                              delete static_cast<Array*>(p);
+                          }));
+}
+
+// Takes over arrays of the shapes that `state` gives, without copying; all must be writable, since
+// later changes of the index write to them (a mapped file is mapped copy-on-write).
+void restore(FanngIndex& index, Out<std::uint8_t, 2> rows, Out<std::int64_t, 1> ids,
+             std::int64_t next_id, std::optional<Out<std::uint32_t, 2>> edges,
+             std::optional<In<std::uint32_t, 1>> vertices, std::optional<In<float, 1>> low,
+             std::optional<Out<std::uint8_t, 2>> codes, float step, std::size_t lift_places,
+             bool exact, std::int64_t start, double squared_bound, std::size_t checked_rows,
+             bool verify) {
+    const std::size_t count = rows.shape(0);
+    if (rows.shape(1) != index.format().row_bytes || ids.shape(0) != count) {
+        throw std::invalid_argument("vectors and ids must be as many, of the index's row length");
+    }
+    std::optional<Stored> stored;
+    if (edges) {
+        if (edges->shape(0) != count || edges->shape(1) != index.max_degree()) {
+            throw std::invalid_argument("edges must have shape (rows, max_degree)");
+        }
+        stored.emplace();
+        stored->edges = block_of(*edges);
+        if (vertices) {
+            stored->vertices.assign(vertices->data(), vertices->data() + vertices->shape(0));
+        }
+        if (low) {
+            const std::size_t bytes = Codes::stride_of(low->shape(0) + lift_places);
+            if (!codes || codes->shape(0) != count || codes->shape(1) != bytes) {
+                throw std::invalid_argument("codes must have shape (rows, " +
+                                            std::to_string(bytes) + ")");
+            }
+            stored->coder.emplace();
+            stored->coder->low.assign(low->data(), low->data() + low->shape(0));
+            stored->coder->step = step;
+            stored->coder->lift_places = lift_places;
+            stored->coder->exact = exact;
+            stored->codes = block_of(*codes);
+        }
+        stored->start = start;
+        stored->squared_bound = squared_bound;
+        stored->checked = checked_rows;
+    }
+    auto row_block = block_of(rows);
+    auto id_block = block_of(ids);
     nb::gil_scoped_release nogil;
-    index.restore(degrees.data(), degrees.shape(0), ends.data(), ends.shape(0), start,
-                  squared_bound, checked);
+    index.restore(std::move(row_block), std::move(id_block), count, next_id, std::move(stored),
+                  verify);
 }
 
 std::size_t unit_rows(In<float, 2> rows, Out<float, 2> out) {
@@ -175,7 +292,7 @@ std::size_t unit_rows(In<float, 2> rows, Out<float, 2> out) {
 }  // namespace
 
 void bind_graph(nb::module_& m) {
-    m.attr("DEFAULT_BUDGET") = kBudget;
+    m.attr("DEFAULT_WIDTH") = kWidth;
     m.attr("MAX_UINT8_DIM") = kMaxBytesDim;
     m.def("unit_rows", &unit_rows, "rows"_a.noconvert(), "out"_a.noconvert());
     nb::class_<Index>(m, "Index")
@@ -190,7 +307,7 @@ void bind_graph(nb::module_& m) {
                 new (self) FlatIndex(format_of(metric, dtype, dim));
             },
             "dim"_a, "metric"_a, "dtype"_a)
-        .def("add", &add<FlatIndex>, "rows"_a.noconvert(), "ids"_a.noconvert().none());
+        .def("add", &add_flat, "rows"_a.noconvert(), "ids"_a.noconvert().none(), "threads"_a);
     nb::class_<FanngIndex, Index>(m, "FanngIndex")
         .def(
             "__init__",
@@ -201,13 +318,23 @@ void bind_graph(nb::module_& m) {
             "dim"_a, "metric"_a, "dtype"_a, "max_degree"_a)
         .def_prop_ro("built", &FanngIndex::built)
         .def_prop_ro("distances_computed", &FanngIndex::distances_computed)
-        .def("add", &add<FanngIndex>, "rows"_a.noconvert(), "ids"_a.noconvert().none())
-        .def("build", &build, "threads"_a, "seed"_a, "success"_a, "progress"_a.none())
-        .def("search", &search, "queries"_a.noconvert(), "k"_a, "budget"_a, "threads"_a,
-             "distances"_a.noconvert(), "ids"_a.noconvert())
+        .def("add", &add_fanng, "rows"_a.noconvert(), "ids"_a.noconvert().none(), "threads"_a)
+        .def("build", &build, "threads"_a, "seed"_a, "width"_a, "relax"_a, "codes"_a,
+             "progress"_a.none())
+        .def("build_by_traversal", &build_by_traversal, "threads"_a, "seed"_a, "success"_a,
+             "progress"_a.none())
+        .def("search", &search, "queries"_a.noconvert(), "k"_a, "width"_a, "budget"_a,
+             "nanoseconds"_a, "starts"_a.noconvert().none(), "flags"_a.noconvert().none(),
+             "threads"_a, "distances"_a.noconvert(), "ids"_a.noconvert())
+        .def("backtrack", &backtrack, "queries"_a.noconvert(), "k"_a, "budget"_a, "degree"_a,
+             "starts"_a.noconvert().none(), "threads"_a, "distances"_a.noconvert(),
+             "ids"_a.noconvert())
+        .def("flags_of", &flags_of, "ids"_a.noconvert())
         .def("state", &state)
-        .def("restore", &restore, "degrees"_a.noconvert(), "ends"_a.noconvert(), "start"_a,
-             "squared_bound"_a, "checked"_a);
+        .def("restore", &restore, "rows"_a.noconvert(), "ids"_a.noconvert(), "next_id"_a,
+             "edges"_a.noconvert().none(), "vertices"_a.noconvert().none(),
+             "low"_a.noconvert().none(), "codes"_a.noconvert().none(), "step"_a, "lift_places"_a,
+             "exact"_a, "start"_a, "squared_bound"_a, "checked"_a, "verify"_a);
 }
 
 }  // namespace bitgrove::bindings

@@ -6,6 +6,7 @@
 #include "bitgrove/binary_dots.hpp"
 #include "bitgrove/byte_dots.hpp"
 #include "bitgrove/distance.hpp"
+#include "bitgrove/distance_rows.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/pack_signs.hpp"
 #include "bitgrove/pointwise.hpp"
@@ -23,6 +24,7 @@ struct Kernels {
     PackSignsFn pack_signs;
     HammingFn hamming;
     DistanceKernels distance;
+    DistanceRowsKernels distance_rows;
     SignKernels sign;
     const BinaryDotsKernels* binary_dots;
     const RealDotsKernels* real_dots;

@@ -2,60 +2,79 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "parallel.hpp"
+#include "store/codes.hpp"
 #include "store/edges.hpp"
+#include "store/measure.hpp"
 #include "store/pairs.hpp"
 #include "store/twins.hpp"
+#include "walk/pool_walk.hpp"
 #include "walk/walk.hpp"
 
 namespace bitgrove::graph {
 
-// Distances per query, unless told otherwise: the budget of searches, of the refinement, and of the
-// check that every row is found.
+// Distances per walk of the paper's refinement.
 inline constexpr std::size_t kBudget = 1000;
+
+// Pool of the walks that check whether a row is found; also the default of searches.
+inline constexpr std::size_t kWidth = 64;
 
 struct Graph {
     explicit Graph(std::uint32_t max_degree = 0) : edges(max_degree) {}
 
     Edges edges;
     Twins twins;
-    Row start = kNoRow;        // where searches begin; kNoRow while there are no rows
-    double squared_bound = 0;  // ip: the M^2 of the lifts, the largest |x|^2 when it was built
-    std::vector<float> lift;   // ip: of each row; empty for other metrics
-    std::size_t checked = 0;   // rows held when it was last checked that all of them are found
+    std::optional<Codes> codes;  // of all rows; none where walks measure rows themselves
+    Row start = kNoRow;          // where searches begin; kNoRow while there are no rows
+    double squared_bound = 0;    // ip: the M^2 of the lifts, the largest |x|^2 when it was built
+    std::vector<float> lift;     // ip: of each row; empty for other metrics
+    std::size_t linked = 0;      // vertices that have been linked
+    std::size_t checked = 0;     // rows held when it was last checked that all of them are found
 
-    Pairs pairs(const Rows& rows) const { return {rows, lift.empty() ? nullptr : lift.data()}; }
+    const float* lifts() const { return lift.empty() ? nullptr : lift.data(); }
+    Pairs pairs(const Rows& rows) const { return {rows, lifts()}; }
+    Measure measure(const Rows& rows) const { return {rows, codes ? &*codes : nullptr, lifts()}; }
 };
 
 struct BuildOptions {
+    std::size_t threads = 1;
+    std::uint64_t seed = 0;   // of the order in which rows are inserted
+    std::size_t width = 96;   // of the walks that seek neighbours
+    float relax = 1.1f;       // an edge occludes what is so many times closer to its end
+    bool codes = true;        // walk on codes, where they fit the rows
+};
+
+// Builds the graph of all rows, by insertion in batches: the same for any number of threads. Sorts
+// the rows so that neighbours lie near each other in memory.
+Graph build_graph(Rows& rows, std::uint32_t max_degree, const BuildOptions& options,
+                  const Tick& tick);
+
+struct TraverseOptions {
     std::size_t threads = 1;
     std::uint64_t seed = 0;
     double success = 0.90;           // of naive downhill walks, when traverse-add may stop ...
     std::size_t calls_per_row = 50;  // ... and it stops at this many calls
 };
 
-// Builds the graph of all rows: the same for any number of threads.
-Graph build_graph(const Rows& rows, std::uint32_t max_degree, const BuildOptions& options,
-                  const Tick& tick);
+// The paper's construction. Rows stay in their order, and there are no codes.
+Graph build_by_traversal(const Rows& rows, std::uint32_t max_degree, const TraverseOptions& options,
+                         const Tick& tick);
 
-// Appends the lift of the next row, for ip.
-void append_lift(Graph& graph, const Rows& rows);
-
-// Edges that the refinement keeps; the rest of the degree limit is for links that make rows found.
+// Edges that a construction keeps; the rest of the degree limit is for links that make rows found,
+// and for those of rows that are added later.
 inline std::size_t kept_degree(std::uint32_t max_degree) {
     return max_degree - (max_degree < 16 ? 1 : max_degree / 8);
 }
 
-// Adds the row after the last one of the graph. Rows that lost an edge are appended to `suspects`.
-void insert_row(Graph& graph, const Rows& rows, Walk& walk, std::vector<Row>& suspects);
+// Adds the rows behind the last one of the graph.
+void add_rows(Graph& graph, const Rows& rows, std::size_t threads);
 
-// Adds the new edge (u, v) in its place. If the list is full it makes room, and the ends that it
-// drops are appended to `dropped`. A forced edge drops the end at which most other edges arrive.
-// One that is not forced drops the edges that it occludes, else the longest; it is not added at all
-// if a shorter edge occludes it, or if it would itself be the longest of a full list.
-void link(Graph& graph, const Pairs& key, Row u, Row v, bool forced, std::vector<Row>& dropped);
+// Adds the new edge (u, v) in its place. If the list is full it makes room by dropping the end at
+// which most other edges arrive, and returns that end, else kNoRow. Needs counts of arrivals.
+Row link(Graph& graph, const Measure& measure, Row u, Row v);
 
 // Searches for every suspect as a query would, and links those that are not found from the nearest
 // row that is; repeats until all are found. Then every vertex can be reached from the start.
@@ -69,10 +88,8 @@ void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick&
 // Vertices that can be reached from the start, as flags.
 std::vector<bool> reachable(const Graph& graph);
 
-// Takes over a graph from outside. Throws std::invalid_argument naming the array at fault:
-// everything that searches and additions rely on is checked, the lengths' order too.
-Graph restore_graph(const Rows& rows, std::uint32_t max_degree, const std::uint32_t* degrees,
-                    const Row* ends, std::size_t end_count, std::int64_t start,
-                    double squared_bound, std::size_t checked);
+// Keeps the rows listed, in this order, which are distinct; vertices take their edges with them.
+// Edges to rows that are not kept vanish.
+void rearrange(Graph& graph, Rows& rows, const std::vector<Row>& kept, std::size_t threads);
 
 }  // namespace bitgrove::graph

@@ -8,20 +8,6 @@
 #include "walk/topk.hpp"
 
 namespace bitgrove::graph {
-namespace {
-
-void write(TopK& best, const Space& space, const Queries& queries, std::size_t q) {
-    const auto& items = best.sorted();
-    float* distances = queries.distances + q * queries.k;
-    std::int64_t* ids = queries.ids + q * queries.k;
-    for (std::size_t i = 0; i < queries.k; ++i) {
-        distances[i] = i < items.size() ? space.reported(items[i].key) : space.nowhere();
-        ids[i] = i < items.size() ? items[i].id : -1;
-    }
-}
-
-}  // namespace
-
 void Index::refuse_reentry() const {
     if (writer_.load() == std::this_thread::get_id()) {
         throw std::logic_error("the index is being changed: its progress callback must not use it");
@@ -74,7 +60,7 @@ void Index::scan(const Queries& queries, const Tick& tick) const {
                 }
             }
         }
-        for (std::size_t q = begin; q < end; ++q) write(best[q - begin], space, queries, q);
+        for (std::size_t q = begin; q < end; ++q) write_result(best[q - begin], space, queries, q);
     };
     parallel_blocks(queries.count, kQueries, queries.threads, "search", tick, work);
 }
@@ -92,20 +78,11 @@ FanngIndex::FanngIndex(const Format& format, std::uint32_t max_degree)
     }
 }
 
-void FanngIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
+void FanngIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                     std::size_t threads) {
     const Writing writing(*this);
     rows_.append(rows, count, ids);
-    if (!graph_) return;
-    Walk walk;
-    std::vector<Row> suspects;
-    while (graph_->twins.size() < rows_.size()) insert_row(*graph_, rows_, walk, suspects);
-    // New rows can lead walks for old ones astray, so all are checked whenever there are a
-    // hundredth more: about one millisecond for each new row, whatever the size.
-    if (rows_.size() - graph_->checked > graph_->checked / 100) {
-        repair_all(*graph_, rows_, 1, nullptr);
-    } else {
-        repair(*graph_, rows_, std::move(suspects), 1, nullptr);
-    }
+    if (graph_) add_rows(*graph_, rows_, threads);
 }
 
 void FanngIndex::build(const BuildOptions& options, const Tick& tick) {
@@ -114,17 +91,106 @@ void FanngIndex::build(const BuildOptions& options, const Tick& tick) {
     built_.store(true, std::memory_order_release);
 }
 
-void FanngIndex::search(const Queries& queries, std::size_t budget, const Tick& tick) const {
+void FanngIndex::build_by_traversal(const TraverseOptions& options, const Tick& tick) {
+    const Writing writing(*this);
+    graph_ = graph::build_by_traversal(rows_, max_degree_, options, tick);
+    built_.store(true, std::memory_order_release);
+}
+
+std::vector<Row> FanngIndex::rows_of(const std::int64_t* ids, std::size_t count) const {
+    std::vector<Row> rows(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        rows[i] = rows_.find(ids[i]);
+        if (rows[i] == kNoRow) {
+            throw std::invalid_argument("no row has the id " + std::to_string(ids[i]));
+        }
+    }
+    return rows;
+}
+
+std::vector<std::uint8_t> FanngIndex::flags_of(const std::int64_t* ids, std::size_t count) const {
+    const auto lock = reading();
+    std::vector<std::uint8_t> flags(rows_.size());
+    for (const Row row : rows_of(ids, count)) flags[row] = 1;
+    return flags;
+}
+
+const Graph& FanngIndex::graph() const {
+    if (!graph_) throw std::logic_error("the index has rows but no graph; call build() first");
+    return *graph_;
+}
+
+void FanngIndex::search(const Queries& queries, const Asked& asked, const Tick& tick) const {
     const auto lock = reading();
     check_rows(format(), queries.rows, queries.count, "queries");
-    if (rows_.size() <= 1) return scan(queries, tick);
-    if (!graph_) throw std::logic_error("the index has rows but no graph; call build() first");
+    SearchOptions options{asked.width, asked.budget, asked.time, nullptr, {}};
+    if (asked.flags) {
+        if (asked.flag_count != rows_.size()) {
+            throw std::invalid_argument("filter: expected one flag for each of " +
+                                        std::to_string(rows_.size()) + " rows, got " +
+                                        std::to_string(asked.flag_count));
+        }
+        options.allowed.flags = asked.flags;
+        for (std::size_t r = 0; r < rows_.size(); ++r) options.allowed.count += asked.flags[r] != 0;
+    }
+    std::vector<Row> starts;
+    if (asked.starts) {
+        starts = rows_of(asked.starts, queries.count);
+        if (graph_) {
+            for (Row& start : starts) start = graph_->twins.vertex_of(start);
+        }
+        options.starts = starts.data();
+    }
+    if (rows_.size() == 0) return scan(queries, tick);
+    const Graph& graph = this->graph();
+    std::vector<std::unique_ptr<Search>> searches(std::max<std::size_t>(1, queries.threads));
+    {
+        const std::lock_guard guard(idle_lock_);
+        for (auto& search : searches) {
+            if (idle_.empty()) break;
+            search = std::move(idle_.back());
+            idle_.pop_back();
+        }
+    }
+    const auto work = [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        auto& search = searches[worker];
+        if (!search) search = std::make_unique<Search>();
+        std::size_t computed = 0;
+        for (std::size_t q = begin; q < end; ++q) {
+            computed += search->nearest(graph, rows_, queries, q, options);
+        }
+        computed_.fetch_add(computed, std::memory_order_relaxed);
+    };
+    parallel_blocks(queries.count, 16, queries.threads, "search", tick, work);
+    const std::lock_guard guard(idle_lock_);
+    for (auto& search : searches) {
+        if (search) idle_.push_back(std::move(search));
+    }
+}
+
+void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size_t degree,
+                           const std::int64_t* starts, const Tick& tick) const {
+    const auto lock = reading();
+    check_rows(format(), queries.rows, queries.count, "queries");
+    std::vector<Row> first;
+    if (starts) first = rows_of(starts, queries.count);
+    if (rows_.size() == 0) return scan(queries, tick);
+    const Graph& graph = this->graph();
     const Space space(format());
     const std::size_t bytes = format().row_bytes;
     struct Scratch {
         Walk walk;
         TopK best;
     };
+    struct Truncated {
+        const Edges& edges;
+        std::size_t degree;
+        std::span<const Row> of(Row v) const {
+            const auto ends = edges.of(v);
+            return ends.first(std::min(degree, ends.size()));
+        }
+    };
+    const Truncated edges{graph.edges, degree};
     std::vector<Scratch> scratch(std::max<std::size_t>(1, queries.threads));
     const auto work = [&](std::size_t begin, std::size_t end, std::size_t worker) {
         auto& [walk, best] = scratch[worker];
@@ -133,51 +199,61 @@ void FanngIndex::search(const Queries& queries, std::size_t budget, const Tick& 
             const std::uint8_t* query = queries.rows + q * bytes;
             best.reset(queries.k);
             const auto visit = [&](Row row, Key key) {
-                const auto twins = graph_->twins.of(row);
+                const auto twins = graph.twins.of(row);
                 if (twins.empty()) best.offer(key, rows_.id(row));
                 for (const Row twin : twins) {  // by rising id: after one is too far, all are
                     if (!best.offer(key, rows_.id(twin))) break;
                 }
                 return false;
             };
-            computed += backtrack(
-                graph_->edges, rows_.size(), graph_->start, budget, walk,
+            const Row start = starts ? graph.twins.vertex_of(first[q]) : graph.start;
+            computed += graph::backtrack(
+                edges, rows_.size(), start, budget, walk,
                 [&](Row row) { return space.toward(query, rows_.row(row)); }, visit);
-            write(best, space, queries, q);
+            write_result(best, space, queries, q);
         }
         computed_.fetch_add(computed, std::memory_order_relaxed);
     };
     parallel_blocks(queries.count, 16, queries.threads, "search", tick, work);
 }
 
-FanngIndex::State FanngIndex::state() const {
-    const auto lock = reading();
-    State state{rows_.view(), graph_.has_value(), {}, {}, -1, 0, 0};
-    if (!graph_) return state;
-    state.degrees.resize(rows_.size());
-    for (std::size_t row = 0; row < rows_.size(); ++row) {
-        const auto ends = graph_->edges.of(static_cast<Row>(row));
-        state.degrees[row] = static_cast<std::uint32_t>(ends.size());
-        state.ends.insert(state.ends.end(), ends.begin(), ends.end());
-    }
-    state.start = graph_->start == kNoRow ? -1 : static_cast<std::int64_t>(graph_->start);
-    state.squared_bound = graph_->squared_bound;
-    state.checked = graph_->checked;
-    return state;
+void FanngIndex::restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
+                         std::int64_t next_id, std::optional<Stored> stored, bool verify) {
+    const Writing writing(*this);
+    if (rows_.size() || graph_) throw std::logic_error("only an empty index can be restored");
+    if (verify) check_rows(format(), rows.get(), count, "vectors");
+    Rows fresh(format());
+    fresh.attach(std::move(rows), std::move(ids), count, next_id);
+    if (stored) graph_ = restore_graph(fresh, max_degree_, std::move(*stored), verify);
+    rows_ = std::move(fresh);
+    built_.store(graph_.has_value(), std::memory_order_release);
 }
 
-void FanngIndex::restore(const std::uint32_t* degrees, std::size_t degree_count, const Row* ends,
-                         std::size_t end_count, std::int64_t start, double squared_bound,
-                         std::size_t checked) {
-    const Writing writing(*this);
-    if (degree_count != rows_.size()) {
-        throw std::invalid_argument("degrees: expected one for each of " +
-                                    std::to_string(rows_.size()) + " rows, got " +
-                                    std::to_string(degree_count));
+FanngIndex::State FanngIndex::state() const {
+    const auto lock = reading();
+    State state;
+    state.rows = rows_.view();
+    state.next_id = rows_.next_id();
+    if (!graph_) return state;
+    const Graph& graph = *graph_;
+    state.built = true;
+    if (rows_.size()) {
+        state.edges.assign(graph.edges.list(0), graph.edges.list(static_cast<Row>(rows_.size())));
     }
-    graph_ =
-        restore_graph(rows_, max_degree_, degrees, ends, end_count, start, squared_bound, checked);
-    built_.store(true, std::memory_order_release);
+    state.vertices = graph.twins.vertices_of_rows();
+    if (graph.codes) {
+        const Coder& coder = graph.codes->coder();
+        state.low = coder.low;
+        state.step = coder.step;
+        state.lift_places = coder.lift_places;
+        state.exact = coder.exact;
+        state.codes.assign(graph.codes->data(),
+                           graph.codes->data() + rows_.size() * graph.codes->stride());
+    }
+    state.start = graph.start == kNoRow ? -1 : static_cast<std::int64_t>(graph.start);
+    state.squared_bound = graph.squared_bound;
+    state.checked = graph.checked;
+    return state;
 }
 
 }  // namespace bitgrove::graph

@@ -7,19 +7,13 @@
 #include <optional>
 #include <shared_mutex>
 #include <thread>
+#include <memory>
+#include <vector>
 
-#include "graph.hpp"
+#include "build/restore.hpp"
+#include "walk/search.hpp"
 
 namespace bitgrove::graph {
-
-struct Queries {
-    const std::uint8_t* rows;
-    std::size_t count;
-    std::size_t k;
-    std::size_t threads;
-    float* distances;   // count * k
-    std::int64_t* ids;  // count * k
-};
 
 // What both indexes share: the rows under a lock.
 class Index {
@@ -74,32 +68,62 @@ class FanngIndex : public Index {
     // Distances that searches have computed so far.
     std::size_t distances_computed() const { return computed_.load(); }
 
-    void add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids);
+    void add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+             std::size_t threads);
     void build(const BuildOptions& options, const Tick& tick);
-    // Algorithm 3 with at most `budget` distances per query. Throws std::logic_error if it is not
-    // built and holds more than one row.
-    void search(const Queries& queries, std::size_t budget, const Tick& tick) const;
+    void build_by_traversal(const TraverseOptions& options, const Tick& tick);
 
+    // What may be asked of `search`, with ids instead of rows.
+    struct Asked {
+        std::size_t width = kWidth;
+        std::size_t budget = 0;                        // distances; 0: no limit
+        std::optional<std::chrono::nanoseconds> time;  // for each query
+        const std::int64_t* starts = nullptr;          // one id for each query
+        const std::uint8_t* flags = nullptr;           // of rows that may be results
+        std::size_t flag_count = 0;
+    };
+    // Throws std::logic_error if it is not built and holds more than one row, std::invalid_argument
+    // for an unknown id and for flags that are not one for each row.
+    void search(const Queries& queries, const Asked& asked, const Tick& tick) const;
+    // Algorithm 3 on exact distances, at most `budget` for each query, along the `degree` shortest
+    // edges of each vertex.
+    void backtrack(const Queries& queries, std::size_t budget, std::size_t degree,
+                   const std::int64_t* starts, const Tick& tick) const;
+
+    // Flags of the rows that have these ids. Throws std::invalid_argument for an unknown id.
+    std::vector<std::uint8_t> flags_of(const std::int64_t* ids, std::size_t count) const;
+
+    // Everything that a file holds. The arrays are copies, but for those of the view.
     struct State {
         RowsView rows;
-        bool built;
-        std::vector<std::uint32_t> degrees;
-        std::vector<Row> ends;
-        std::int64_t start;
-        double squared_bound;
-        std::size_t checked;
+        std::int64_t next_id = 0;
+        bool built = false;
+        std::vector<Row> edges;     // rows * max_degree, unused places kNoRow
+        std::vector<Row> vertices;  // of each row; empty: each its own
+        std::vector<float> low;     // of the coder; empty: no codes
+        float step = 1;
+        std::size_t lift_places = 0;
+        bool exact = false;
+        std::vector<std::uint8_t> codes;  // rows * Codes::stride_of(bytes)
+        std::int64_t start = -1;
+        double squared_bound = 0;
+        std::size_t checked = 0;
     };
     State state() const;
-    // For an index with rows and no graph.
-    void restore(const std::uint32_t* degrees, std::size_t degree_count, const Row* ends,
-                 std::size_t end_count, std::int64_t start, double squared_bound,
-                 std::size_t checked);
+    // For an index without rows; takes over what `stored` borrows.
+    void restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
+                 std::int64_t next_id, std::optional<Stored> stored, bool verify);
 
   private:
+    std::vector<Row> rows_of(const std::int64_t* ids, std::size_t count) const;
+    const Graph& graph() const;
+
     std::uint32_t max_degree_;
     std::optional<Graph> graph_;
     std::atomic<bool> built_{false};
     mutable std::atomic<std::size_t> computed_{0};
+    mutable std::mutex idle_lock_;
+    mutable std::vector<std::unique_ptr<Search>> idle_;  // searches that wait for use
 };
 
 }  // namespace bitgrove::graph

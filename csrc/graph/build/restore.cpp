@@ -1,8 +1,11 @@
+#include "restore.hpp"
+
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
-#include "../graph.hpp"
+#include "prepare.hpp"
 
 namespace bitgrove::graph {
 namespace {
@@ -11,75 +14,88 @@ namespace {
     throw std::invalid_argument(what);
 }
 
-std::string at(std::size_t row) {
+std::string of_row(std::size_t row) {
     return " of row " + std::to_string(row);
+}
+
+void check_edges(const Graph& graph, std::size_t rows) {
+    for (std::size_t r = 0; r < rows; ++r) {
+        const Row row = static_cast<Row>(r);
+        const auto ends = graph.edges.of(row);
+        if (!ends.empty() && !graph.twins.is_vertex(row)) {
+            refuse("edges: row " + std::to_string(r) + " repeats an earlier one and has edges");
+        }
+        for (const Row end : ends) {
+            if (end >= rows || end == row || !graph.twins.is_vertex(end)) {
+                refuse("edges: one" + of_row(r) + " does not lead to another vertex");
+            }
+        }
+        for (std::size_t i = ends.size(); i < graph.edges.stride(); ++i) {
+            if (graph.edges.list(row)[i] != kNoRow) refuse("edges: those" + of_row(r) + " have a gap");
+        }
+    }
+    const std::vector<bool> reached = reachable(graph);
+    for (std::size_t r = 0; r < rows; ++r) {
+        if (!reached[r] && graph.twins.is_vertex(static_cast<Row>(r))) {
+            refuse("edges: row " + std::to_string(r) + " cannot be reached from the start");
+        }
+    }
 }
 
 }  // namespace
 
-Graph restore_graph(const Rows& rows, std::uint32_t max_degree, const std::uint32_t* degrees,
-                    const Row* ends, std::size_t end_count, std::int64_t start,
-                    double squared_bound, std::size_t checked) {
+Graph restore_graph(const Rows& rows, std::uint32_t max_degree, Stored stored, bool verify) {
     const std::size_t n = rows.size();
     Graph graph(max_degree);
-    if (!std::isfinite(squared_bound) || squared_bound < 0) {
+    if (!std::isfinite(stored.squared_bound) || stored.squared_bound < 0) {
         refuse("settings: squared_bound must be finite and not negative");
     }
-    if (checked > n) refuse("settings: checked must be at most the number of rows");
-    graph.squared_bound = squared_bound;
-    graph.checked = checked;
-    std::size_t total = 0;
-    for (std::size_t row = 0; row < n; ++row) {
-        if (degrees[row] > max_degree) {
-            refuse("degrees: that" + at(row) + " is " + std::to_string(degrees[row]) +
-                   ", above max_degree");
+    if (stored.checked > n) refuse("settings: checked must be at most the number of rows");
+    graph.squared_bound = stored.squared_bound;
+    graph.checked = stored.checked;
+    if (!stored.vertices.empty() && stored.vertices.size() != n) {
+        refuse("vertices: expected one for each row, or none");
+    }
+    for (std::size_t r = 0; r < n; ++r) {
+        const Row row = static_cast<Row>(r);
+        const Row vertex = stored.vertices.empty() ? row : stored.vertices[r];
+        if (vertex > row || graph.twins.size() != r ||
+            (vertex < row && (!graph.twins.is_vertex(vertex) ||
+                              !same(rows.format(), rows.row(vertex), rows.row(row))))) {
+            refuse("vertices: that" + of_row(r) + " is no earlier row with the same elements");
         }
-        total += degrees[row];
-        graph.twins.append(rows);
+        graph.twins.append_as(rows, vertex);
         append_lift(graph, rows);
     }
-    if (total != end_count) {
-        refuse("neighbours: degrees ask for " + std::to_string(total) + " edges, there are " +
-               std::to_string(end_count));
+    if (stored.coder) {
+        const Coder& coder = *stored.coder;
+        if (rows.format().dtype == Dtype::bits || coder.low.size() != rows.format().dim) {
+            refuse("low: expected one for each element, and none for bits");
+        }
+        if (coder.lift_places > kMaxLiftPlaces ||
+            (coder.lift_places > 0) != (rows.format().metric == Metric::ip)) {
+            refuse("settings: lift_places must be in 1 ..= 4096 for ip, and 0 for another metric");
+        }
+        if (!std::isfinite(coder.step) || coder.step <= 0) {
+            refuse("settings: step must be positive and finite");
+        }
+        for (const float low : coder.low) {
+            if (!std::isfinite(low)) refuse("low: one is not finite");
+        }
+        graph.codes.emplace(coder, std::move(stored.codes), n);
     }
     if (n == 0) {
-        if (start != -1) refuse("settings: start must be -1 for an index without rows");
-        graph.edges.count_arrivals();
+        if (stored.start != -1) refuse("settings: start must be -1 for an index without rows");
         return graph;
     }
-    if (start < 0 || start >= static_cast<std::int64_t>(n) ||
-        !graph.twins.is_vertex(static_cast<Row>(start))) {
+    if (stored.start < 0 || stored.start >= static_cast<std::int64_t>(n) ||
+        !graph.twins.is_vertex(static_cast<Row>(stored.start))) {
         refuse("settings: start must be the number of a row that repeats no earlier one");
     }
-    graph.start = static_cast<Row>(start);
-    graph.edges.resize(n);
-    const Pairs key = graph.pairs(rows);
-    std::vector<Row> list;
-    for (std::size_t row = 0; row < n; ++row) {
-        if (degrees[row] && !graph.twins.is_vertex(static_cast<Row>(row))) {
-            refuse("degrees: row " + std::to_string(row) + " repeats an earlier one and has edges");
-        }
-        list.assign(ends, ends + degrees[row]);
-        ends += degrees[row];
-        Ranked last = 0;
-        for (std::size_t i = 0; i < list.size(); ++i) {
-            if (list[i] >= n || list[i] == row || !graph.twins.is_vertex(list[i])) {
-                refuse("neighbours: one" + at(row) + " is not another row's number");
-            }
-            const Ranked edge = ranked(key(static_cast<Row>(row), list[i]), list[i]);
-            if (i > 0 && edge <= last)
-                refuse("neighbours: those" + at(row) + " are not in order of distance");
-            last = edge;
-        }
-        graph.edges.assign(static_cast<Row>(row), list);
-    }
-    graph.edges.count_arrivals();
-    const std::vector<bool> reached = reachable(graph);
-    for (std::size_t row = 0; row < n; ++row) {
-        if (!reached[row] && graph.twins.is_vertex(static_cast<Row>(row))) {
-            refuse("neighbours: row " + std::to_string(row) + " cannot be reached from the start");
-        }
-    }
+    graph.start = static_cast<Row>(stored.start);
+    graph.edges = Edges(max_degree, std::move(stored.edges), n);
+    for (std::size_t r = 0; r < n; ++r) graph.linked += graph.twins.is_vertex(static_cast<Row>(r));
+    if (verify) check_edges(graph, n);
     return graph;
 }
 

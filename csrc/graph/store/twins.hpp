@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "rows.hpp"
@@ -12,44 +13,48 @@ namespace bitgrove::graph {
 
 class Twins {
   public:
-    std::size_t size() const { return vertex_.size(); }
-    bool is_vertex(Row row) const { return vertex_[row] == row; }
-    Row vertex_of(Row row) const { return vertex_[row]; }
+    std::size_t size() const { return size_; }
+    bool any() const { return !groups_.empty(); }
+    Row vertex_of(Row row) const { return vertex_.empty() ? row : vertex_[row]; }
+    bool is_vertex(Row row) const { return vertex_of(row) == row; }
+    // The vertex of every row; empty if every row is one.
     const std::vector<Row>& vertices_of_rows() const { return vertex_; }
 
     // Appends the next row, as a vertex or as a twin of an earlier one.
     Row append(const Rows& rows) {
-        const Row row = static_cast<Row>(vertex_.size());
-        if (2 * (vertices_ + 1) > slots_.size()) grow(rows);
+        if (2 * (size_ + 1) > slots_.size()) grow(rows);
+        const Row row = static_cast<Row>(size_);
         Row& slot = find(rows, row);
-        append_as(rows, row, slot == kNoRow ? row : slot);
-        if (slot == kNoRow) {
-            slot = row;
-            ++vertices_;
-        }
-        return vertex_[row];
+        const Row vertex = slot == kNoRow ? row : slot;
+        if (slot == kNoRow) slot = row;
+        append_as(rows, vertex);
+        return vertex;
     }
 
-    // All rows equal to this vertex, itself too, by rising id; empty if it has no twin.
-    std::span<const Row> of(Row vertex) const {
-        if (group_[vertex] == kNoRow) return {};
-        return groups_[group_[vertex]];
-    }
-
-  private:
-    void append_as(const Rows& rows, Row row, Row vertex) {
-        vertex_.push_back(vertex);
-        group_.push_back(kNoRow);
+    // Appends the next row as a twin of `vertex`, or with its own number as a vertex.
+    void append_as(const Rows& rows, Row vertex) {
+        const Row row = static_cast<Row>(size_++);
+        if (!vertex_.empty()) vertex_.push_back(vertex);
         if (vertex == row) return;
-        if (group_[vertex] == kNoRow) {
-            group_[vertex] = static_cast<Row>(groups_.size());
-            groups_.push_back({vertex});
+        if (vertex_.empty()) {
+            vertex_.resize(size_);
+            for (Row r = 0; r < row; ++r) vertex_[r] = r;
+            vertex_[row] = vertex;
         }
-        auto& group = groups_[group_[vertex]];
+        auto& group = groups_[vertex];
+        if (group.empty()) group.push_back(vertex);
         const auto lower = [&](Row a, Row b) { return rows.id(a) < rows.id(b); };
         group.insert(std::lower_bound(group.begin(), group.end(), row, lower), row);
     }
 
+    // All rows equal to this vertex, itself too, by rising id; empty if it has no twin.
+    std::span<const Row> of(Row vertex) const {
+        const auto group = groups_.find(vertex);
+        if (group == groups_.end()) return {};
+        return group->second;
+    }
+
+  private:
     Row& find(const Rows& rows, Row row) {
         const std::size_t mask = slots_.size() - 1;
         std::size_t i = hash(rows.format(), rows.row(row)) & mask;
@@ -60,17 +65,19 @@ class Twins {
     }
 
     void grow(const Rows& rows) {
-        slots_.assign(std::max<std::size_t>(16, 4 * slots_.size()), kNoRow);
-        for (std::size_t row = 0; row < vertex_.size(); ++row) {
-            if (vertex_[row] == row) find(rows, static_cast<Row>(row)) = static_cast<Row>(row);
+        std::size_t slots = 16;
+        while (slots < 4 * (size_ + 1)) slots *= 2;
+        slots_.assign(slots, kNoRow);
+        for (std::size_t r = 0; r < size_; ++r) {
+            const Row row = static_cast<Row>(r);
+            if (is_vertex(row)) find(rows, row) = row;
         }
     }
 
-    std::vector<Row> vertex_;               // of each row
-    std::vector<Row> group_;                // of each vertex, or kNoRow
-    std::vector<std::vector<Row>> groups_;  // members by rising id
-    std::vector<Row> slots_;                // open addressing; a power of two
-    std::size_t vertices_ = 0;
+    std::size_t size_ = 0;
+    std::vector<Row> vertex_;                           // of each row; empty: each its own
+    std::unordered_map<Row, std::vector<Row>> groups_;  // members by rising id
+    std::vector<Row> slots_;  // open addressing; a power of two; empty until it is needed
 };
 
 }  // namespace bitgrove::graph

@@ -38,6 +38,10 @@ class TopK {
         return true;
     }
 
+    std::size_t size() const { return items_.size(); }
+    // Whether nothing at this distance or beyond can be among the nearest, whatever its id.
+    bool closed_to(Key key) const { return items_.size() == k_ && key > items_.front().key; }
+
     // Nearest first; ends the use until the next reset.
     const std::vector<Item>& sorted() {
         std::sort_heap(items_.begin(), items_.end());

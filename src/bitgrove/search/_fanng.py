@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Self, final
 
 import numpy as np
@@ -10,34 +11,35 @@ import numpy.typing as npt
 
 from .. import _core
 from ..interfaces import Neighbours, describe
-from ._index import (
-    RowIndex,
-    array_of,
-    check_keys,
-    check_type,
-    layout_from,
-    usable_threads,
-)
+from ._asked import check_budget, check_filter, check_starts
+from ._index import RowIndex, check_type, layout_from, usable_threads
+from ._journal import Operation
 from ._layout import Layout, positive_int
+from ._stored import modern, restore
 
-_SETTINGS = {"type", "dim", "metric", "dtype", "max_degree", "built"}
-_GRAPH_SETTINGS = {"start", "squared_bound", "checked"}
+_MAX_WIDTH = 1 << 31
+
+Progress = Callable[[int, int, str], object]
 
 
 @final
 class Fanng(RowIndex[_core.FanngIndex]):
     """Fast approximate neighbours on a graph whose longer edges are occluded by shorter ones.
 
-    Add rows, :meth:`build` once, then search; rows added later join the graph one by one.
+    Add rows, :meth:`build` once, then search; rows added later join the graph.
 
-    Source: Harwood and Drummond, "FANNG: Fast Approximate Nearest Neighbour Graphs", CVPR 2016:
-    occlusion (eq. 1), traverse-add (alg. 4), refinement (sec. 3.6), degree limit (sec. 3.7),
-    backtracking search with a budget of distances (alg. 3). Differences: ties are broken by row
-    number; equal rows share one vertex; a part (an eighth) of the degree limit is kept for links
-    that make sure that every row is found when it is its own query. For ``ip``, which is no metric,
-    the graph is that of the rows with one more coordinate that makes them equally long (Neyshabur
-    and Srebro, ICML 2015), and searches rank by the product itself; a row added later that is
-    longer than any at the build takes 0 there, so build again if many are.
+    Source: Harwood and Drummond, "FANNG: Fast Approximate Nearest Neighbour Graphs", CVPR 2016. All
+    of it is here: :meth:`build_by_traversal` and :meth:`search_by_backtracking`. On the same kind
+    of graph, :meth:`build` and :meth:`search` are faster: rows are inserted in batches (Blelloch et
+    al., "ParlayANN", PPoPP 2024) under the occlusion rule (eq. 1), relaxed by a factor (Subramanya
+    et al., "DiskANN", NeurIPS 2019), and walks measure codes of a byte for each element, a quarter
+    of the memory traffic of floats, before exact distances decide. Ties are broken by row number or
+    id; equal rows share one vertex; every row is found when it is its own query. For ``ip``, which
+    is no metric, the graph is that of the rows with one more coordinate that makes them equally
+    long (Neyshabur and Srebro, ICML 2015), and results rank by the product itself; a row added
+    later that is longer than any at the build takes 0 there, so build again if many are.
+
+    Several threads may search while others change the index: changes take turns.
 
     Args:
         dim: elements of a row; bits for the dtype ``bits``.
@@ -56,13 +58,14 @@ class Fanng(RowIndex[_core.FanngIndex]):
     _type = "fanng"
 
     def __init__(
-        self, dim: int, metric: str = "l2", dtype: str = "float32", *, max_degree: int = 30
+        self, dim: int, metric: str = "l2", dtype: str = "float32", *, max_degree: int = 32
     ) -> None:
         layout = Layout(dim, metric, dtype)
         self._max_degree = positive_int("max_degree", max_degree)
         if not 4 <= self._max_degree <= 1024:
             raise ValueError(f"max_degree must be in 4 ..= 1024, got {max_degree}")
         super().__init__(layout, _core.FanngIndex(dim, metric, layout.held_dtype, self._max_degree))
+        self._width = _core.DEFAULT_WIDTH
 
     @property
     def max_degree(self) -> int:
@@ -75,6 +78,17 @@ class Fanng(RowIndex[_core.FanngIndex]):
         return self._native.built
 
     @property
+    def width(self) -> int:
+        """Candidates that a search keeps unless it is told otherwise; saved with the index."""
+        return self._width
+
+    @width.setter
+    def width(self, width: int) -> None:
+        width = _checked_width(width)
+        with self._storage.changing(Operation("set", values={"width": width})):
+            self._width = width
+
+    @property
     def distances_computed(self) -> int:
         """Distances that searches of this index have computed so far, all queries together."""
         return self._native.distances_computed
@@ -83,113 +97,236 @@ class Fanng(RowIndex[_core.FanngIndex]):
         self,
         threads: int | None = None,
         seed: int = 0,
-        progress: Callable[[int, int, str], object] | None = None,
+        progress: Progress | None = None,
         *,
-        success: float = 0.90,
+        width: int = 96,
+        relax: float = 1.1,
+        codes: bool = True,
     ) -> None:
         """Build the graph of all rows held; an earlier graph is replaced.
 
+        The rows are sorted anew, so that neighbours lie near each other in memory: afterwards
+        ``vectors`` and ``ids`` show them in another order. Ids stay.
+
         Args:
-            threads: by default one for each CPU; the graph does not depend on it.
-            seed: of the random pairs between which edges are sought, 0 to 2^64 - 1.
+            threads: by default one for each CPU; the graph does not depend on it, to the last bit.
+            seed: of the order in which rows are inserted, 0 to 2^64 - 1.
             progress: called as ``progress(done, total, stage)`` about ten times a second; must not
                 use this index. An exception from it stops the build and leaves the index as it was.
+            width: candidates among which each row's neighbours are sought; more takes longer and
+                makes a better graph.
+            relax: at least 1; an edge occludes a longer one only if its end is this many times
+                closer to the other's end. 1 is the rule of the paper, which keeps fewer edges.
+            codes: walk on codes of one byte for each element, where they lose little; else on the
+                rows themselves. Rows of ``uint8`` and bits need none.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the index is as it was.
+        """
+        if not 1.0 <= relax <= 2.0:
+            raise ValueError(f"relax must be in 1 ..= 2, got {relax}")
+        seed, width = _checked_seed(seed), _checked_width(width)
+        with self._storage.changing(None):
+            self._native.build(
+                usable_threads(threads), seed, width, float(relax), bool(codes), _called(progress)
+            )
+
+    def build_by_traversal(
+        self,
+        threads: int | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+        *,
+        success: float = 0.90,
+    ) -> None:
+        """Build the graph as the paper does; an earlier graph is replaced.
+
+        Traverse-add on random pairs of rows (alg. 4) until naive walks succeed often enough, then
+        the refinement (sec. 3.6) under the degree limit (sec. 3.7). Distances are exact. Takes some
+        ten times as long as :meth:`build`. Differences: ties are broken by row number, and a part
+        (an eighth) of the degree limit is kept for links that make sure that every row is found
+        when it is its own query.
+
+        Args:
+            threads: by default one for each CPU; the graph does not depend on it.
+            seed: of the random pairs, 0 to 2^64 - 1.
+            progress: as for :meth:`build`.
             success: rate of naive downhill walks that must succeed before the refinement; the
                 paper uses 0.90, its successor 0.98. There are at most 50 walks for each row.
 
         Raises:
             KeyboardInterrupt: Ctrl-C; the index is as it was.
         """
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-            raise TypeError(f"seed must be an int, got {describe(seed)}")
-        if not 0 <= seed < 1 << 64:
-            raise ValueError(f"seed must be in 0 ..= 2^64 - 1, got {seed}")
         if not 0.0 <= success <= 1.0:
             raise ValueError(f"success must be in 0 ..= 1, got {success}")
-        if progress is not None and not callable(progress):
-            raise TypeError(f"progress must be callable, got {describe(progress)}")
+        seed = _checked_seed(seed)
         with self._storage.changing(None):
-            self._native.build(usable_threads(threads), int(seed), float(success), progress)
+            self._native.build_by_traversal(
+                usable_threads(threads), seed, float(success), _called(progress)
+            )
 
     def search(
-        self, queries: npt.NDArray, k: int, *, budget: int | None = None, threads: int | None = None
+        self,
+        queries: npt.NDArray,
+        k: int,
+        *,
+        width: int | None = None,
+        budget: int | timedelta | None = None,
+        filter: npt.NDArray | None = None,
+        starts: npt.NDArray[np.int64] | None = None,
+        threads: int | None = None,
     ) -> Neighbours:
         """Find the ``k`` nearest rows of every query, nearly always.
 
         Args:
             queries: shape ``(q, dim)``, like the vectors of :meth:`add`.
             k: at least 1.
-            budget: most distances computed for one query, at least ``k``; by default
-                ``max(1000, 20 * k)``, which finds 99.9 % of the ten nearest among 60,000 MNIST
-                images. A budget of ``len(index)`` makes the search exact.
-            threads: by default one for each CPU; the result does not depend on it.
+            width: candidates that the walk keeps: more are slower and find more. By default
+                :attr:`width`, and never below ``k``. ``len(index)`` makes the search exact.
+            budget: a hard limit for each query, at which the best found so far is the answer: an
+                int of at least ``k`` for distances computed by the walk, or a ``timedelta``.
+            filter: rows that may be results: ``bool[n]``, in the order of :attr:`ids`, or an
+                ``int64`` array of ids. Where few rows may, all of them are compared.
+            starts: ``int64[q]``, for each query the id of the row where its walk begins, if a near
+                one is known.
+            threads: by default one for each CPU; the result does not depend on it, unless a time
+                is the budget.
 
         Returns:
-            Nearest first; ties in order of the id. Where fewer than ``k`` rows exist: id -1 at
-            distance ``inf``, for ``ip`` and ``cosine`` at ``-inf``.
+            Nearest first; ties in order of the id. Without a budget always ``k`` rows where so many
+            may be results. The places of others hold id -1 at distance ``inf``, for ``ip`` and
+            ``cosine`` at ``-inf``.
 
         Raises:
             TypeError: as for :meth:`add`.
-            ValueError: as for :meth:`add`; or a budget below ``k``.
+            ValueError: as for :meth:`add`; a budget below ``k``; an id that is not held.
             RuntimeError: there are rows and no graph yet; call :meth:`build`.
         """
         k = positive_int("k", k)
-        budget = (
-            max(_core.DEFAULT_BUDGET, 20 * k) if budget is None else positive_int("budget", budget)
-        )
-        if budget < k:
-            raise ValueError(f"budget must be at least k: {budget} distances cannot give {k} rows")
+        width = self._width if width is None else _checked_width(width)
+        distances, nanoseconds = check_budget(budget, k)
         rows, threads, result = self._prepare(queries, k, threads)
-        self._native.search(rows, k, min(budget, 2**63), threads, result.distances, result.ids)
+        from_ids = check_starts(starts, len(rows))
+        flags = check_filter(filter, self._native.flags_of)
+        self._native.search(
+            rows,
+            k,
+            width,
+            distances,
+            nanoseconds,
+            from_ids,
+            flags,
+            threads,
+            result.distances,
+            result.ids,
+        )
+        return result
+
+    def search_by_backtracking(
+        self,
+        queries: npt.NDArray,
+        k: int,
+        *,
+        budget: int,
+        degree: int | None = None,
+        starts: npt.NDArray[np.int64] | None = None,
+        threads: int | None = None,
+    ) -> Neighbours:
+        """Find the ``k`` nearest rows of every query as the paper does (alg. 3).
+
+        One edge at a time, of the vertex nearest to the query that has edges left, shortest first;
+        every distance is exact, and their number is the only limit.
+
+        Args:
+            queries: shape ``(q, dim)``, like the vectors of :meth:`add`.
+            k: at least 1.
+            budget: most distances computed for one query, at least ``k``; ``len(index)`` makes the
+                search exact.
+            degree: edges of a vertex that are followed, the shortest; by default all (sec. 3.7).
+            starts: as for :meth:`search`; by default the row nearest to the mass centre.
+            threads: by default one for each CPU; the result does not depend on it.
+
+        Returns:
+            As :meth:`search`.
+
+        Raises:
+            TypeError: as for :meth:`add`.
+            ValueError: as for :meth:`add`; or a budget below ``k``; an id that is not held.
+            RuntimeError: there are rows and no graph yet; call :meth:`build`.
+        """
+        k = positive_int("k", k)
+        distances, _ = check_budget(positive_int("budget", budget), k)
+        most = self._max_degree if degree is None else positive_int("degree", degree)
+        rows, threads, result = self._prepare(queries, k, threads)
+        from_ids = check_starts(starts, len(rows))
+        self._native.backtrack(
+            rows, k, distances, most, from_ids, threads, result.distances, result.ids
+        )
         return result
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray], settings: Mapping[str, Any]) -> Self:
-        """The index that :meth:`arrays` and :meth:`settings` describe; everything is checked.
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, npt.NDArray],
+        settings: Mapping[str, Any],
+        *,
+        verify: bool = True,
+    ) -> Self:
+        """The index that :meth:`arrays` and :meth:`settings` describe.
+
+        Args:
+            arrays: taken over without a copy where they may be written; later changes of the index
+                write to them.
+            settings: JSON values.
+            verify: check everything. Else vectors, edges and codes are not read, which leaves
+                mapped ones in their file; a fault in them costs results, and nothing else.
 
         Raises:
             ValueError: naming the array or setting at fault.
         """
         check_type(cls._type, settings)
-        built = settings.get("built")
-        if type(built) is not bool:
-            raise ValueError(f"settings: built must be true or false, got {built!r}")
-        check_keys("settings", _SETTINGS | (_GRAPH_SETTINGS if built else set()), settings)
-        check_keys(
-            "arrays", {"vectors", "ids"} | ({"degrees", "neighbours"} if built else set()), arrays
-        )
+        arrays, settings = modern(arrays, settings)
         layout = layout_from(settings)
         try:
-            index = cls(layout.dim, layout.metric, layout.dtype, max_degree=settings["max_degree"])
+            index = cls(
+                layout.dim, layout.metric, layout.dtype, max_degree=settings.get("max_degree", 0)
+            )
+            width = _checked_width(settings["width"])
         except TypeError as error:
             raise ValueError(f"settings: {error}") from None
-        index._restore_rows(arrays)
-        if built:
-            bound = settings["squared_bound"]
-            if type(bound) not in (int, float) or not 0 <= bound <= 1e300:
-                raise ValueError(f"settings: squared_bound must be in 0 ..= 1e300, got {bound!r}")
-            index._native.restore(
-                array_of("degrees", arrays, np.uint32),
-                array_of("neighbours", arrays, np.uint32),
-                _setting("start", settings, -1),
-                float(bound),
-                _setting("checked", settings, 0),
-            )
+        restore(index._native, layout, arrays, settings, verify)
+        index._width = width
         return index
 
+    def _perform(self, operation: Operation, threads: int) -> None:
+        if operation.kind == "set":
+            assert operation.values is not None
+            if set(operation.values) != {"width"}:
+                raise ValueError(f"unknown settings {sorted(operation.values)}")
+            self._width = _checked_width(operation.values["width"])
+        else:
+            super()._perform(operation, threads)
+
     def _snapshot(self) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
-        rows, built, degrees, neighbours, start, squared_bound, checked = self._native.state()
-        vectors, ids = self._rows_from(*rows)
-        arrays = {"vectors": vectors, "ids": ids}
-        settings = self._base_settings() | {"max_degree": self._max_degree, "built": built}
-        if built:
-            arrays |= {"degrees": degrees, "neighbours": neighbours}
-            settings |= {"start": start, "squared_bound": squared_bound, "checked": checked}
-        return arrays, settings
+        arrays, settings = self._native.state()
+        arrays["vectors"], _ = self._rows_from(arrays["vectors"], arrays["ids"])
+        base = self._base_settings() | {"max_degree": self._max_degree, "width": self._width}
+        return arrays, base | settings
 
 
-def _setting(name: str, settings: Mapping[str, Any], least: int) -> int:
-    value = settings[name]
-    if type(value) is not int or not least <= value < 1 << 32:
-        raise ValueError(f"settings: {name} must be an int in {least} ..= 2^32 - 1, got {value!r}")
-    return value
+def _checked_seed(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"seed must be an int, got {describe(seed)}")
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed must be in 0 ..= 2^64 - 1, got {seed}")
+    return int(seed)
+
+
+def _checked_width(width: Any) -> int:
+    return min(positive_int("width", width), _MAX_WIDTH)
+
+
+def _called(progress: Progress | None) -> Progress | None:
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, got {describe(progress)}")
+    return progress

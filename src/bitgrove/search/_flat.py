@@ -65,7 +65,13 @@ class Flat(RowIndex[_core.FlatIndex]):
         return result
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray], settings: Mapping[str, Any]) -> Self:
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, npt.NDArray],
+        settings: Mapping[str, Any],
+        *,
+        verify: bool = True,
+    ) -> Self:
         """The index that :meth:`arrays` and :meth:`settings` describe; everything is checked.
 
         Raises:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .. import _core, files
 from ..interfaces import Neighbours, describe
 from ..kernels import usable_cpus
+from ._asked import check_ids
 from ._journal import Operation, decode
 from ._layout import DTYPES, Layout, as_bytes, positive_int
 from ._storage import Storage, from_bytes, read, to_bytes
@@ -64,13 +65,22 @@ class RowIndex(ABC, Generic[Native]):
             f"with {len(self)} rows"
         )
 
-    def add(self, vectors: npt.NDArray, ids: npt.NDArray[np.int64] | None = None) -> None:
+    def add(
+        self,
+        vectors: npt.NDArray,
+        ids: npt.NDArray[np.int64] | None = None,
+        *,
+        threads: int | None = None,
+    ) -> None:
         """Append rows; all of them, or on an error none.
 
         Args:
             vectors: shape ``(n, dim)`` in the index's dtype; for bits ``uint8[n, ceil(dim / 8)]``
                 in ``np.packbits`` order.
-            ids: ``int64[n]``, unique and not negative; by default the running row numbers.
+            ids: ``int64[n]``, unique and not negative; by default the numbers that follow the
+                largest id ever held, from 0.
+            threads: that link the rows to a graph; by default one for each CPU. The index does not
+                depend on it.
 
         Raises:
             TypeError: an array of another dtype or number of axes. Nothing is converted.
@@ -79,12 +89,11 @@ class RowIndex(ABC, Generic[Native]):
         """
         rows = self._layout.check("vectors", vectors)
         if ids is not None:
-            if not isinstance(ids, np.ndarray) or ids.dtype != np.int64 or ids.ndim != 1:
-                raise TypeError(f"ids must be an int64 array of shape (n,), got {describe(ids)}")
+            ids = check_ids("ids", ids)
             if len(ids) != len(rows):
                 raise ValueError(f"{len(rows)} vectors need as many ids, got {len(ids)}")
-            ids = np.require(ids, requirements=["C", "A"])
-        self._change(Operation("add", ids, as_bytes(self._layout.held("vectors", rows))))
+        threads = usable_threads(threads)
+        self._change(Operation("add", ids, as_bytes(self._layout.held("vectors", rows))), threads)
 
     @abstractmethod
     def search(
@@ -102,7 +111,13 @@ class RowIndex(ABC, Generic[Native]):
 
     @classmethod
     @abstractmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray], settings: Mapping[str, Any]) -> Self:
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, npt.NDArray],
+        settings: Mapping[str, Any],
+        *,
+        verify: bool = True,
+    ) -> Self:
         """The index that :meth:`arrays` and :meth:`settings` describe."""
 
     def save(self, path: str | os.PathLike[str], *, rewrite: bool = False) -> None:
@@ -149,7 +164,7 @@ class RowIndex(ABC, Generic[Native]):
             raise ValueError("verify must be True without mmap: what is read is checked")
         stored = read(path, mmap, bool(verify))
         try:
-            index = cls.from_arrays(stored.arrays, stored.settings)
+            index = cls.from_arrays(stored.arrays, stored.settings, verify=not mmap or bool(verify))
             for number, record in enumerate(stored.records, 1):
                 index._replay(number, record)
         except ValueError as error:
@@ -168,21 +183,21 @@ class RowIndex(ABC, Generic[Native]):
     def _replay(self, number: int, record: bytes) -> None:
         try:
             for operation in decode(record, self._layout.row_bytes):
-                self._perform(operation)
-        except ValueError as error:
+                self._perform(operation, usable_threads(None))
+        except (ValueError, TypeError) as error:
             raise ValueError(f"record {number} of the log: {error}") from None
 
-    def _change(self, operation: Operation) -> None:
+    def _change(self, operation: Operation, threads: int) -> None:
         """Do it, and keep it for the next :meth:`save`."""
         with self._storage.changing(operation):
-            self._perform(operation)
+            self._perform(operation, threads)
 
-    def _perform(self, operation: Operation) -> None:
+    def _perform(self, operation: Operation, threads: int) -> None:
         """Do it. The same operations on the same index give the same index, to the last bit."""
         if operation.kind != "add":
             raise ValueError(f"{type(self).__name__} knows no operation '{operation.kind}'")
         assert operation.rows is not None
-        self._native.add(operation.rows, operation.ids)
+        self._native.add(operation.rows, operation.ids, threads)
 
     @abstractmethod
     def _snapshot(self) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
@@ -207,7 +222,7 @@ class RowIndex(ABC, Generic[Native]):
         ids = array_of("ids", arrays, np.int64)
         if len(ids) != len(vectors):
             raise ValueError(f"ids: expected one for each of {len(vectors)} rows, got {len(ids)}")
-        self._native.add(as_bytes(vectors), ids)
+        self._native.add(as_bytes(vectors), ids, 1)
 
     def _prepare(
         self, queries: npt.NDArray, k: int, threads: int | None

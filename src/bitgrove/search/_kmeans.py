@@ -21,6 +21,9 @@ from ._stream import Rows, Source, as_float32
 
 Progress = Callable[[int, int, str], object]
 
+_COLD = 2
+"""A walk that starts anywhere keeps this many times the candidates of one that starts near."""
+
 
 class Iteration(NamedTuple):
     """What one iteration of :class:`KMeans` came to."""
@@ -67,6 +70,8 @@ class KMeans:
         max_iter: most iterations, at least 1.
         tol: stop when an iteration improves the objective by no more than this part of it, and
             no cluster was split before it.
+        width: candidates that a walk from the last centre keeps, see :meth:`Fanng.search`; walks
+            of the first iteration and of :meth:`predict` know no centre and keep twice as many.
         recall_sample: rows, drawn by the seed, for which every iteration also finds the nearest
             centre exactly, to report the recall; 0 for none.
         threads: None for one for each CPU; the result does not depend on it.
@@ -104,6 +109,7 @@ class KMeans:
         index: str = "fanng",
         max_iter: int = 20,
         tol: float = 1e-4,
+        width: int = 16,
         recall_sample: int = 1000,
         threads: int | None = None,
         seed: int = 0,
@@ -113,6 +119,7 @@ class KMeans:
         self.index = index
         self.max_iter = positive_int("max_iter", max_iter)
         self.tol = tol
+        self.width = positive_int("width", width)
         self.recall_sample = recall_sample
         self.threads = None if threads is None else positive_int("threads", threads)
         self.seed = seed
@@ -247,7 +254,10 @@ class KMeans:
         starts: npt.NDArray[np.int64] | None,
     ) -> Neighbours:
         """The nearest centre of each; walks on a graph begin at ``starts``."""
-        return index.search(queries, 1, threads=self.threads)
+        if isinstance(index, Flat):
+            return index.search(queries, 1, threads=self.threads)
+        width = self.width if starts is not None else _COLD * self.width
+        return index.search(queries, 1, width=width, starts=starts, threads=self.threads)
 
     def _recall(
         self,

@@ -1,0 +1,125 @@
+#include "coder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "bitgrove/half.hpp"
+#include "space.hpp"
+
+namespace bitgrove::graph {
+namespace {
+
+constexpr std::size_t kSample = 50000;  // rows that give the range
+
+void decode(const Format& format, const std::uint8_t* row, float* out) {
+    if (format.dtype == Dtype::f32) {
+        std::copy_n(reinterpret_cast<const float*>(row), format.dim, out);
+    } else if (format.dtype == Dtype::f16) {
+        const auto* halves = reinterpret_cast<const std::uint16_t*>(row);
+        for (std::size_t i = 0; i < format.dim; ++i) out[i] = half_to_float(halves[i]);
+    } else {
+        std::copy_n(row, format.dim, out);
+    }
+}
+
+bool all_are_bytes(const Rows& rows) {
+    const Format& format = rows.format();
+    if (format.dtype == Dtype::u8) return true;
+    std::vector<float> x(format.dim);
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+        decode(format, rows.row(r), x.data());
+        for (const float v : x) {
+            if (!(v >= 0 && v <= 255 && v == std::floor(v))) return false;
+        }
+    }
+    return true;
+}
+
+// Evenly spread row numbers.
+std::size_t sampled(const Rows& rows, std::size_t i, std::size_t count) {
+    return static_cast<std::size_t>(static_cast<unsigned __int128>(i) * rows.size() / count);
+}
+
+}  // namespace
+
+void Coder::encode(const Format& format, const std::uint8_t* row, float lift,
+                   std::uint8_t* code) const {
+    thread_local std::vector<float> x;
+    x.resize(format.dim);
+    decode(format, row, x.data());
+    const float scale = 1 / step;
+    for (std::size_t i = 0; i < format.dim; ++i) {
+        const float c = std::nearbyint((x[i] - low[i]) * scale);
+        code[i] = static_cast<std::uint8_t>(std::clamp(c, 0.0f, 255.0f));
+    }
+    // Each place takes what brings the sum of squares nearest to the square of the lift.
+    double rest = static_cast<double>(lift) * lift * scale * scale;
+    for (std::size_t i = 0; i < lift_places; ++i) {
+        const double share = std::sqrt(std::max(0.0, rest) / static_cast<double>(lift_places - i));
+        const double c = std::clamp(std::nearbyint(share), 0.0, 255.0);
+        code[format.dim + i] = static_cast<std::uint8_t>(c);
+        rest -= c * c;
+    }
+}
+
+Coder Coder::learn(const Rows& rows, double bound) {
+    const Format& format = rows.format();
+    Coder coder;
+    coder.low.assign(format.dim, 0.0f);
+    coder.exact = all_are_bytes(rows);
+    if (!coder.exact) {
+        const std::size_t count = std::min(rows.size(), kSample);
+        std::vector<float> high(format.dim, -std::numeric_limits<float>::infinity()), x(format.dim);
+        std::fill(coder.low.begin(), coder.low.end(), std::numeric_limits<float>::infinity());
+        for (std::size_t i = 0; i < count; ++i) {
+            decode(format, rows.row(sampled(rows, i, count)), x.data());
+            for (std::size_t d = 0; d < format.dim; ++d) {
+                coder.low[d] = std::min(coder.low[d], x[d]);
+                high[d] = std::max(high[d], x[d]);
+            }
+        }
+        float widest = 0;
+        for (std::size_t d = 0; d < format.dim; ++d) {
+            widest = std::max(widest, high[d] - coder.low[d]);
+        }
+        coder.step = widest > 0 ? widest / 255 : 1;
+        // Narrower ranges sit in the middle, so that what lies outside the sample has room.
+        for (std::size_t d = 0; d < format.dim; ++d) {
+            coder.low[d] = (coder.low[d] + high[d] - 255 * coder.step) / 2;
+        }
+    }
+    if (format.metric == Metric::ip) {
+        const double places = std::ceil(bound / (250.0 * coder.step * 250.0 * coder.step));
+        coder.lift_places = static_cast<std::size_t>(
+            std::clamp(places, 1.0, static_cast<double>(kMaxLiftPlaces)));
+    }
+    return coder;
+}
+
+bool Coder::fits(const Rows& rows) const {
+    if (exact) return true;
+    // The median over some rows of the distance to the nearest other in a sample. Rounding moves a
+    // squared distance d^2 by about 2 d step / sqrt(6).
+    constexpr std::size_t kProbes = 32, kOthers = 4096;
+    const std::size_t others = std::min(rows.size(), kOthers), probes = std::min(others, kProbes);
+    if (probes < 2) return false;
+    const Space space(rows.format());
+    std::vector<float> nearest;
+    for (std::size_t p = 0; p < probes; ++p) {
+        const std::size_t self = sampled(rows, p, probes);
+        float best = std::numeric_limits<float>::infinity();
+        for (std::size_t i = 0; i < others; ++i) {
+            const std::size_t other = sampled(rows, i, others);
+            if (other == self) continue;
+            const float d = space.squared(space.between(rows.row(self), rows.row(other)));
+            if (d > 0) best = std::min(best, d);
+        }
+        nearest.push_back(std::sqrt(best));
+    }
+    std::nth_element(nearest.begin(), nearest.begin() + probes / 2, nearest.end());
+    return step < 0.03f * nearest[probes / 2];
+}
+
+}  // namespace bitgrove::graph
