@@ -69,6 +69,22 @@ def test_a_graph_comes_close_to_the_exact_objective(digits_like):
     assert found.history_[-1].recall > 0.97
 
 
+def test_walks_begin_at_the_last_centre(digits_like, monkeypatch):
+    def spy(self, queries, k, **options):
+        asked.append((options["width"], options["starts"]))
+        return search(self, queries, k, **options)
+
+    asked, search = [], Fanng.search
+    monkeypatch.setattr(Fanng, "search", spy)
+    first = KMeans(50, max_iter=1, width=7).fit(digits_like)
+    asked.clear()
+    second = KMeans(50, max_iter=2, width=7).fit(digits_like)
+    assert [width for width, _ in asked] == [14, 7]
+    assert asked[0][1] is None
+    np.testing.assert_array_equal(asked[1][1], first.labels_)
+    assert not np.array_equal(first.labels_, second.labels_)
+
+
 @pytest.fixture(scope="module")
 def digits_like():
     rng = np.random.default_rng(5)
@@ -212,7 +228,7 @@ def test_recall_is_the_share_of_rows_with_their_nearest_centre(blobs, monkeypatc
     def misled(self, index, queries, starts):
         near = exactly(self, index, queries, starts)
         near.ids[::4] = (near.ids[::4] + 1) % 20
-        given = index.vectors[near.ids[:, 0]]
+        given = index.vectors[np.argsort(index.ids)][near.ids[:, 0]]
         near.distances[:, 0] = ((queries - given) ** 2).sum(1) * 1.0001
         near.distances[np.arange(len(queries)) % 4 > 0] *= 0.999
         return near
@@ -239,6 +255,7 @@ def test_no_sample_no_recall(pixels):
         ({"tol": float("nan")}, ValueError, "tol must be a number in 0 .. 1, got nan"),
         ({"recall_sample": -1}, ValueError, "recall_sample must not be negative, got -1"),
         ({"recall_sample": 0.5}, TypeError, "recall_sample must be an int, got float"),
+        ({"width": 0}, ValueError, "width must be at least 1, got 0"),
         ({"threads": 0}, ValueError, "threads must be at least 1, got 0"),
         ({"seed": -1}, ValueError, "seed must be in"),
         ({"seed": True}, TypeError, "seed must be an int, got bool"),

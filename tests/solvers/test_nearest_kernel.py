@@ -133,7 +133,7 @@ def test_rows_held_in_another_order_change_nothing(monkeypatch):
     class Backwards(Flat):
         """Holds its rows last first, as a graph that is laid out anew may."""
 
-        def add(self, vectors, ids=None):
+        def add(self, vectors, ids=None, *, threads=None):
             numbers = np.arange(len(self), len(self) + len(vectors))
             super().add(vectors[::-1].copy(), numbers[::-1].copy())
 

@@ -146,7 +146,8 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
             codes = self.codes_
             if not np.array_equal(known[: len(self.classes_)], self.classes_):
                 codes = np.searchsorted(known, self.classes_)[codes]
-        index.add(rows)  # the first thing changed, and by itself all or nothing
+        # The first thing changed, and by itself all or nothing.
+        index.add(rows, threads=self.threads)
         self.index_, self.classes_ = index, known
         self.codes_ = np.append(codes, np.searchsorted(known, labels))
         if isinstance(index, Fanng) and not index.built:
