@@ -332,7 +332,7 @@ ID, ROW = np.array([5000]).tobytes(), np.ones(9, np.float32).tobytes()
         (operation(2, 2, ID, ROW), "claims 88 bytes, 48 are left"),
         (operation(2, 2**64 - 1, ID, ROW), "an operation claims"),
         (operation(1, 2**62, ID, ROW), "an operation claims"),
-        (operation(2, 1, np.array([-1]).tobytes(), ROW), "id -1 is negative"),
+        (operation(2, 1, np.array([-1]).tobytes(), ROW), "id -1 is"),
         (operation(2, 1, ID, np.full(9, np.nan, np.float32).tobytes()), "holds NaN"),
         (operation(2, 1, ID, ROW) * 2, "unique"),
         (operation(5, 2, b"[]"), "must be a JSON object"),
