@@ -74,10 +74,11 @@ def test_mined_triplets_violate_and_use_every_negative_once():
 
 
 def test_positives_from_outside_the_list_are_drawn_evenly():
-    # The negative 1 lies behind the positive 0 of anchor 9; 3 to 7 are far away.
-    ids = np.array([[9, 0, 1, 2]])
+    # The negatives 1 and 2 lie behind the positive 0 of anchor 9; 3 to 7 are far away. A list that
+    # was found by a graph need not hold the anchor.
+    ids = np.array([[0, 1, 2]])
     labels = np.array([0, 1, 1, 0, 0, 0, 0, 0, 1, 0])
-    lists = Neighbours(np.array([[0, 1, 2, 3]], np.float32), ids)
+    lists = Neighbours(np.array([[1, 2, 3]], np.float32), ids)
     rng = np.random.default_rng(0)
     draw = [
         triplets_of_lists(

@@ -7,6 +7,7 @@ require("torch", extra="train", needed_for="bitgrove.mining")
 require("lightning", extra="train", needed_for="bitgrove.mining")
 
 from ._kappa import KappaController as KappaController
+from ._lightning import Select as Select
 from ._lightning import TripletData as TripletData
 from ._lightning import TripletLearner as TripletLearner
 from ._lightning import embed_batches as embed_batches

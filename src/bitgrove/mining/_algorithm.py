@@ -51,7 +51,7 @@ def triplets_of_lists(
     positive = valid & (label == classes.labels[anchors][:, None])
     negative = valid & ~positive
     usable = _usable(distances, positive, kappa)
-    behind = _next(positive & usable)
+    behind = _next(positive)  # so usable where the negative is
     chosen = negative & usable & _first(negative & usable, wanted[:, 0])
 
     row, place = np.nonzero(chosen)  # by anchor, then from the nearest on

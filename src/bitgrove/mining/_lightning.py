@@ -84,7 +84,7 @@ def embed_batches(module: nn.Module, batches: Any) -> npt.NDArray[np.float32]:
         batches: yields tensors of images.
     """
     training = module.training
-    device = next(module.parameters()).device
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
     module.eval()
     with torch.no_grad():
         parts = [module(images.to(device)).float().cpu().numpy() for images in batches]
