@@ -12,7 +12,7 @@ from _search_variants import OURS
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 _COLOURS = {
     OURS: "#c1121f",
@@ -27,7 +27,7 @@ _COLOURS = {
     "pyvsag": "#17becf",
     "ngt": "#7f7f7f",
 }
-_TICKS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+_TICKS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
 
 def draw(part: dict[str, Any], title: str, path: Path) -> None:
@@ -69,6 +69,7 @@ def _curves(
             zorder=3 if library == OURS else 2,
         )
     axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_xticks([_stretched(t) for t in _TICKS], [f"{t:g}" for t in _TICKS])

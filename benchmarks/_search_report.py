@@ -78,11 +78,26 @@ def text(record: dict[str, Any]) -> str:
         for threads, own in part.get("threads", {}).items():
             lines.append(f"{name}, threads: {threads}; queries per second at recall@10")
             lines += _table(own)
+        lines += _costs(part)
     for bits, own in record.get("flat", {}).items():
         for batch in ("batch_1", "batch_64"):
             shown = {n: v[1] for n, v in own[batch]["times_slower_than_ours"].items()}
             lines.append(f"flat, {bits} bits, {batch}: times slower than ours {shown}")
     return "\n".join(lines)
+
+
+def _costs(part: dict[str, Any]) -> list[str]:
+    """Seconds of each build by threads, and bytes of a row."""
+    lines = []
+    for variant, memory in part["memory"].items():
+        times = part["builds"].get(variant, {})
+        took = ", ".join(f"{t['seconds']:.0f} s on {n}" for n, t in sorted(times.items()))
+        stored, resident = memory["stored_bytes_a_row"], memory["resident_bytes_a_row"]
+        lines.append(
+            f"  {variant:24}bytes a row: {stored:.0f} stored, {resident:.0f} resident; "
+            f"build: {took or 'unknown'}"
+        )
+    return lines
 
 
 def _table(own: dict[str, Any]) -> list[str]:

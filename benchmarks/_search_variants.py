@@ -109,7 +109,7 @@ def _faiss() -> list[Variant]:
             Variant(
                 name,
                 library,
-                _late("faiss", "FaissGraph", rows, effort=200),
+                _late("faiss", "FaissGraph", rows, effort=100),
                 settings,
                 folder="faiss_hnsw32",
                 whole=whole,

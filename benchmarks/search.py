@@ -57,7 +57,10 @@ def main() -> None:
         started, load_before = time.perf_counter(), os.getloadavg()[0]
         run = measure_flats if section == "flat" else measure_graphs
         try:
-            record[section] = run(section, arguments)
+            found = run(section, arguments)
+            if arguments.builds_only:
+                found = record.get(section, {}) | found
+            record[section] = found
         except Exception:
             traceback.print_exc()
             record[section] = {"failed": traceback.format_exc(limit=3)}
@@ -91,7 +94,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--memory", type=float, default=9.0, help="GiB of indexes held at once")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows, three rounds")
     parser.add_argument("--rows", type=int, help="only so many, with ground truth of their own")
-    parser.add_argument("--no-build", action="store_true", help="leave out what is not built")
+    parser.add_argument(
+        "--no-build", action="store_true", help="leave out peers that are not built"
+    )
+    parser.add_argument("--builds-only", action="store_true", help="build, and measure nothing")
     parser.add_argument("--rebuild", nargs="+", default=[], help="variants to build again")
     parser.add_argument("--retune", nargs="*", help="variants to tune again; alone: all")
     parser.add_argument("--build-threads", type=int, default=2)
@@ -129,6 +135,8 @@ def measure_graphs(section: str, arguments: argparse.Namespace) -> dict[str, Any
     ]
     for variant in chosen:
         prepare(section, data, variant, arguments, failed)
+    if arguments.builds_only:
+        return {"builds": {v.name: build_times(arguments.cache, data.name, v) for v in chosen}}
     chosen = [v for v in chosen if v.name not in failed]
     tuned = {v.name: tuning(data, v, arguments, failed) for v in chosen}
     libraries = {v.name: v.library for v in chosen}
@@ -188,7 +196,7 @@ def prepare(
     again = variant.name in arguments.rebuild
     if built(arguments.cache, data.name, variant) and not again:
         return
-    if arguments.no_build and not again:
+    if arguments.no_build and not again and variant.name != OURS:
         failed[variant.name] = "not built"
         return
     say(f"{section}: building {variant.name} on {arguments.build_threads} thread(s)")
@@ -307,6 +315,8 @@ def draw(record: dict[str, Any], out: Path) -> None:
     for section, title in titles.items():
         part = record.get(section, {})
         if part.get("threads"):
+            rows = part["rows"]
+            title = title.replace("1M", "1M" if rows == 1_000_000 else f"{rows:,}")
             path = out.with_name(f"{out.stem}-{section}.png")
             _search_plots.draw(part, f"{title}; {record['environment']['cpu']}", path)
 
