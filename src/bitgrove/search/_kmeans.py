@@ -24,6 +24,10 @@ Progress = Callable[[int, int, str], object]
 _COLD = 2
 """A walk that starts anywhere keeps this many times the candidates of one that starts near."""
 
+_BUILD_WIDTH = 48
+"""Half of what an index takes by default: a graph that is used once. Assignments are as good, for
+20,000 and 100,000 centres of SIFT descriptors, and it takes a third less time."""
+
 
 class Iteration(NamedTuple):
     """What one iteration of :class:`KMeans` came to."""
@@ -222,7 +226,7 @@ class KMeans:
         index = (Fanng if self.index == "fanng" else Flat)(centres.shape[1])
         index.add(centres)
         if isinstance(index, Fanng):
-            index.build(self.threads, self.seed)
+            index.build(self.threads, self.seed, width=_BUILD_WIDTH)
         return index
 
     def _assign(
