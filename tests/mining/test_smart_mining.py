@@ -180,9 +180,9 @@ def test_the_miner_tells_the_controller_the_error_of_mined_epochs_alone():
     kappas = []
     for epoch, violated in enumerate((9, 5, 8, 8)):
         miner.mine(rows, epoch)
-        miner.mine(rows, epoch)  # again: nothing new
         kappas.append(miner.kappa)
         miner.observe(violated - 4, 5)
+        miner.mine(rows, epoch)  # again, as a loop does that begins an epoch anew
         miner.observe(4, 5)
     # 0.9 was without mining; 0.5 relaxes; 0.8 with 2 and 0.5 with 4 give 10/3 at 0.6.
     assert kappas == pytest.approx([4, 4, 2, 2 + 4 / 3])

@@ -15,12 +15,14 @@ from . import (
 from ._study import study as _study
 from .digits import run as _digits
 from .relocalisation import run as _relocalisation
+from .smart_mining import run as _smart_mining
 
 _STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, binary_methods)
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
     "relocalisation": _relocalisation,
+    "smart-mining": _smart_mining,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
 }
 """Recipes by name; each takes the folder of the run and, as keywords, the options it has."""
