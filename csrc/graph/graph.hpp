@@ -41,10 +41,10 @@ struct Graph {
 
 struct BuildOptions {
     std::size_t threads = 1;
-    std::uint64_t seed = 0;   // of the order in which rows are inserted
-    std::size_t width = 96;   // of the walks that seek neighbours
-    float relax = 1.1f;       // an edge occludes what is so many times closer to its end
-    bool codes = true;        // walk on codes, where they fit the rows
+    std::uint64_t seed = 0;  // of the order in which rows are inserted
+    std::size_t width = 64;  // of the walks that seek neighbours
+    float relax = 1.1f;      // an edge occludes what is so many times closer to its end
+    bool codes = true;       // walk on codes, where they fit the rows
 };
 
 // Builds the graph of all rows, by insertion in batches: the same for any number of threads. Sorts

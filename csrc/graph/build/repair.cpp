@@ -8,7 +8,7 @@
 namespace bitgrove::graph {
 namespace {
 
-constexpr std::size_t kPasses = 16;  // over all rows, until each is found with the links of all
+constexpr std::size_t kPasses = 2;   // over all rows; the second finds next to none
 constexpr std::size_t kRounds = 16;  // of linking; far more than has been seen to be needed
 constexpr std::size_t kNear = 64;    // rows that may take the link to one that was not found
 

@@ -31,7 +31,8 @@ void check_edges(const Graph& graph, std::size_t rows) {
             }
         }
         for (std::size_t i = ends.size(); i < graph.edges.stride(); ++i) {
-            if (graph.edges.list(row)[i] != kNoRow) refuse("edges: those" + of_row(r) + " have a gap");
+            if (graph.edges.list(row)[i] != kNoRow)
+                refuse("edges: those" + of_row(r) + " have a gap");
         }
     }
     const std::vector<bool> reached = reachable(graph);

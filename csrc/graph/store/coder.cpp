@@ -92,8 +92,8 @@ Coder Coder::learn(const Rows& rows, double bound) {
     }
     if (format.metric == Metric::ip) {
         const double places = std::ceil(bound / (250.0 * coder.step * 250.0 * coder.step));
-        coder.lift_places = static_cast<std::size_t>(
-            std::clamp(places, 1.0, static_cast<double>(kMaxLiftPlaces)));
+        coder.lift_places =
+            static_cast<std::size_t>(std::clamp(places, 1.0, static_cast<double>(kMaxLiftPlaces)));
     }
     return coder;
 }

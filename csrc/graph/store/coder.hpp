@@ -16,13 +16,14 @@ namespace bitgrove::graph {
 inline constexpr std::size_t kMaxLiftPlaces = 4096;
 
 struct Coder {
-    std::vector<float> low;        // of each element
-    float step = 1;                // between neighbouring codes
-    std::size_t lift_places = 0;   // ip: bytes that hold the lift
-    bool exact = false;            // codes lose nothing: all elements are integers in 0 .. 255
+    std::vector<float> low;       // of each element
+    float step = 1;               // between neighbouring codes
+    std::size_t lift_places = 0;  // ip: bytes that hold the lift
+    bool exact = false;           // codes lose nothing: all elements are integers in 0 .. 255
 
     std::size_t bytes() const { return low.size() + lift_places; }
-    void encode(const Format& format, const std::uint8_t* row, float lift, std::uint8_t* code) const;
+    void encode(const Format& format, const std::uint8_t* row, float lift,
+                std::uint8_t* code) const;
 
     // From rows that are l2, ip or cosine and not bits. `bound` is the squared length to which ip
     // lifts rows.

@@ -54,7 +54,8 @@ class Edges {
             ends_ = std::move(ends);
             capacity_ = capacity;
         }
-        if (rows > rows_) std::fill(ends_.get() + rows_ * stride_, ends_.get() + rows * stride_, kNoRow);
+        if (rows > rows_)
+            std::fill(ends_.get() + rows_ * stride_, ends_.get() + rows * stride_, kNoRow);
         rows_ = rows;
         if (!arrivals_.empty()) arrivals_.resize(rows);
     }

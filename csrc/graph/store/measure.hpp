@@ -39,13 +39,15 @@ class Measure {
     const std::uint8_t* point(Row row) const { return table_ + row * stride_; }
     void prefetch(Row row) const {
         const std::uint8_t* line = point(row);
-        for (std::size_t i = 0; i < bytes_ && i < kPrefetched; i += 64) __builtin_prefetch(line + i);
+        for (std::size_t i = 0; i < bytes_ && i < kPrefetched; i += 64)
+            __builtin_prefetch(line + i);
     }
 
     // From a query: its code, or the query itself.
     void toward(const std::uint8_t* query, const Row* rows, std::size_t count, Key* keys) const {
         if (kind_ != Kind::rows) return many(query, rows, count, keys);
-        for (std::size_t i = 0; i < count; ++i) keys[i] = pairs_.space.toward(query, point(rows[i]));
+        for (std::size_t i = 0; i < count; ++i)
+            keys[i] = pairs_.space.toward(query, point(rows[i]));
     }
 
     // From a row of the table: lengths of edges.

@@ -56,7 +56,8 @@ void Rows::append(const std::uint8_t* rows, std::size_t count, const std::int64_
         ids_[size_ + i] = ids ? ids[i] : next_id_ + static_cast<std::int64_t>(i);
     }
     if (!running()) {
-        for (std::size_t i = 0; i < count; ++i) map_.insert(ids_.get(), static_cast<Row>(size_ + i));
+        for (std::size_t i = 0; i < count; ++i)
+            map_.insert(ids_.get(), static_cast<Row>(size_ + i));
     }
     size_ += count;
     next_id_ = next;

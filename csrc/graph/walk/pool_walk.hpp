@@ -25,25 +25,30 @@ class Seen {
   public:
     // Forgets everything, for a graph of `rows`.
     void reset(std::size_t rows) {
-        for (const Row row : touched_) words_[row / 64] = 0;
-        touched_.clear();
+        for (std::size_t i = 0; i < count_; ++i) words_[touched_[i] / 64] = 0;
+        count_ = 0;
         if (words_.size() < rows / 64 + 1) words_.resize(rows / 64 + 1);
+    }
+    // To be called before that many rows are inserted.
+    void make_room(std::size_t rows) {
+        if (count_ + rows > touched_.size()) touched_.resize(2 * (count_ + rows));
     }
     bool insert(Row row) {
         std::uint64_t& word = words_[row / 64];
         const std::uint64_t bit = std::uint64_t{1} << row % 64;
         if (word & bit) return false;
         word |= bit;
-        touched_.push_back(row);
+        touched_[count_++] = row;
         return true;
     }
     bool contains(Row row) const { return words_[row / 64] >> row % 64 & 1; }
     // In the order of insertion.
-    std::span<const Row> rows() const { return touched_; }
+    std::span<const Row> rows() const { return {touched_.data(), count_}; }
 
   private:
     std::vector<std::uint64_t> words_;
     std::vector<Row> touched_;
+    std::size_t count_ = 0;
 };
 
 // The nearest candidates, sorted by (key, row), each expanded or not.
@@ -65,8 +70,13 @@ class Pool {
     bool offer(Key key, Row row) {
         const std::uint64_t entry = std::uint64_t{key} << 32 | std::uint64_t{row} << 1;
         if (size_ == width_ && entry > entries_[size_ - 1]) return false;
-        std::uint64_t* const place =
-            std::upper_bound(entries_.data(), entries_.data() + size_, entry);
+        // A binary search without branches, which would be mispredicted half of the time.
+        std::uint64_t* place = entries_.data();
+        for (std::size_t n = size_; n > 0;) {
+            const std::size_t half = (n + 1) / 2;
+            place += (place[half - 1] < entry) * half;
+            n -= half;
+        }
         if (size_ < width_) ++size_;
         std::memmove(place + 1, place,
                      static_cast<std::size_t>(entries_.data() + size_ - 1 - place) * sizeof entry);
@@ -105,11 +115,10 @@ struct Limit {
     Row sought = kNoRow;  // seeing this row is enough
 };
 
-struct PoolWalk {
+class PoolWalk {
+  public:
     Seen seen;
     Pool pool;
-    std::vector<Row> unseen;
-    std::vector<Key> keys;
     std::size_t computed = 0;  // distances of the last walk
 
     // toward(rows, count, keys) measures; prefetch(row) announces that it will. Leaves the nearest
@@ -120,41 +129,51 @@ struct PoolWalk {
         seen.reset(edges.rows());
         pool.reset(width);
         const std::size_t most = std::max<std::size_t>(edges.stride(), starts.size());
-        if (unseen.size() < most) unseen.resize(most), keys.resize(most);
+        if (unseen_.size() < most) unseen_.resize(most), keys_.resize(most);
+        const std::size_t budget = std::max<std::size_t>(limit.distances, 1);
         computed = 0;
-        std::size_t found = 0;
-        const auto measure = [&] {
-            found = std::min(found, std::max<std::size_t>(limit.distances, 1) - computed);
-            toward(unseen.data(), found, keys.data());
-            computed += found;
-            for (std::size_t i = 0; i < found; ++i) {
-                if (pool.offer(keys[i], unseen[i]) && pool.peek() == unseen[i]) {
-                    edges.prefetch(unseen[i]);
+        std::size_t count = 0;
+        seen.make_room(starts.size());
+        for (const Row row : starts) {
+            if (seen.insert(row)) unseen_[count++] = row;
+        }
+        for (;;) {
+            count = std::min(count, budget - computed);
+            toward(unseen_.data(), count, keys_.data());
+            computed += count;
+            for (std::size_t i = 0; i < count; ++i) {
+                if (pool.offer(keys_[i], unseen_[i]) && pool.peek() == unseen_[i]) {
+                    edges.prefetch(unseen_[i]);
                 }
             }
-        };
-        for (const Row row : starts) {
-            if (seen.insert(row)) unseen[found++] = row;
-        }
-        measure();
-        while (computed < limit.distances) {
+            if (computed >= budget) break;
             if (limit.deadline && Limit::Clock::now() >= *limit.deadline) break;
             if (limit.sought != kNoRow && seen.contains(limit.sought)) break;
             const Row vertex = pool.expand_next();
             if (vertex == kNoRow) break;
             if (const Row after = pool.peek(); after != kNoRow) edges.prefetch(after);
-            found = 0;
-            const Row* const ends = edges.list(vertex);
-            for (std::size_t i = 0; i < edges.stride(); ++i) {
-                const Row end = ends[i];
-                if (end >= edges.rows()) break;  // kNoRow, or what a damaged file holds
-                if (!seen.insert(end)) continue;
-                prefetch(end);
-                unseen[found++] = end;
-            }
-            measure();
+            count = collect(edges, vertex, unseen_.data(), prefetch);
         }
     }
+
+  private:
+    template <typename Prefetch>
+    std::size_t collect(const Edges& edges, Row vertex, Row* found, Prefetch prefetch) {
+        std::size_t count = 0;
+        seen.make_room(edges.stride());
+        const Row* const ends = edges.list(vertex);
+        for (std::size_t i = 0; i < edges.stride(); ++i) {
+            const Row end = ends[i];
+            if (end >= edges.rows()) break;  // kNoRow, or what a damaged file holds
+            if (!seen.insert(end)) continue;
+            prefetch(end);
+            found[count++] = end;
+        }
+        return count;
+    }
+
+    std::vector<Row> unseen_;
+    std::vector<Key> keys_;
 };
 
 }  // namespace bitgrove::graph
