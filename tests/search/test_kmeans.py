@@ -1,4 +1,6 @@
+import doctest
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,3 +322,10 @@ def test_questions_before_the_answer_are_refused(pixels):
         KMeans(3).fit(pixels, pixels[:, 0])
     with pytest.raises(ValueError, match="X must have 5 columns as at fit, got 4"):
         KMeans(3, max_iter=1).fit(pixels).predict(pixels[:, :4])
+
+
+def test_the_page_on_k_means_shows_what_happens():
+    page = Path(__file__).resolve().parents[2] / "docs" / "k-means.md"
+    result = doctest.testfile(str(page), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert result.attempted == 7
+    assert result.failed == 0

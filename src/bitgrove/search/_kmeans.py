@@ -50,8 +50,8 @@ class KMeans:
 
     An iteration builds the graph of the centres, walks every row from the centre that it had
     before, to the nearest that the walk finds, and moves every centre to the mean of its rows. The
-    data are read in blocks, once an iteration, and need not fit in memory: besides the centres
-    there are twelve bytes for each row and eight for each element of a centre.
+    data are read in blocks, once an iteration, and need not fit in memory: there are twelve bytes
+    for each row, and about 30 for each element of a centre.
 
     A cluster without rows takes a part of the cluster of largest error (of several: one each, by
     falling error): its centre moves to a sixteenth of the way from that cluster's mean to its
