@@ -8,6 +8,7 @@
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
 #include "bitgrove/hamming.hpp"
+#include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
 #include "bitgrove/pointwise.hpp"
 #include "bitgrove/popcount_peak.hpp"
@@ -23,6 +24,7 @@ struct Kernels {
     const char* name;
     PackSignsFn pack_signs;
     HammingFn hamming;
+    HammingScanFn hamming_scan;
     DistanceKernels distance;
     DistanceRowsKernels distance_rows;
     SignKernels sign;

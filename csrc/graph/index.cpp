@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "walk/scan.hpp"
 #include "walk/topk.hpp"
 
 namespace bitgrove::graph {
@@ -40,29 +41,7 @@ RowsView Index::rows() const {
 void Index::search_all(const Queries& queries, const Tick& tick) const {
     const auto lock = reading();
     check_rows(format(), queries.rows, queries.count, "queries");
-    scan(queries, tick);
-}
-
-// Blocks of rows stay in cache while a block of queries passes over them.
-void Index::scan(const Queries& queries, const Tick& tick) const {
-    constexpr std::size_t kQueries = 16, kRows = 256;
-    const Space space(format());
-    const std::size_t bytes = format().row_bytes;
-    const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
-        std::vector<TopK> best(end - begin);
-        for (TopK& top : best) top.reset(queries.k);
-        for (std::size_t first = 0; first < rows_.size(); first += kRows) {
-            const std::size_t last = std::min(rows_.size(), first + kRows);
-            for (std::size_t q = begin; q < end; ++q) {
-                const std::uint8_t* query = queries.rows + q * bytes;
-                for (std::size_t row = first; row < last; ++row) {
-                    best[q - begin].offer(space.toward(query, rows_.row(row)), rows_.id(row));
-                }
-            }
-        }
-        for (std::size_t q = begin; q < end; ++q) write_result(best[q - begin], space, queries, q);
-    };
-    parallel_blocks(queries.count, kQueries, queries.threads, "search", tick, work);
+    scan(rows_, queries, tick);
 }
 
 void FlatIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
@@ -141,7 +120,7 @@ void FanngIndex::search(const Queries& queries, const Asked& asked, const Tick& 
         }
         options.starts = starts.data();
     }
-    if (rows_.size() == 0) return scan(queries, tick);
+    if (rows_.size() == 0) return scan(rows_, queries, tick);
     const Graph& graph = this->graph();
     std::vector<std::unique_ptr<Search>> searches(std::max<std::size_t>(1, queries.threads));
     {
@@ -174,7 +153,7 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
     check_rows(format(), queries.rows, queries.count, "queries");
     std::vector<Row> first;
     if (starts) first = rows_of(starts, queries.count);
-    if (rows_.size() == 0) return scan(queries, tick);
+    if (rows_.size() == 0) return scan(rows_, queries, tick);
     const Graph& graph = this->graph();
     const Space space(format());
     const std::size_t bytes = format().row_bytes;

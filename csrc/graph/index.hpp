@@ -41,7 +41,6 @@ class Index {
         Index& index;
         std::unique_lock<std::shared_mutex> lock;
     };
-    void scan(const Queries& queries, const Tick& tick) const;
 
     Rows rows_;
     std::atomic<std::size_t> size_{0};

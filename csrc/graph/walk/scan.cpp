@@ -1,0 +1,121 @@
+#include "scan.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "../../dispatch/table.hpp"
+#include "../index.hpp"
+#include "../store/space.hpp"
+#include "compare.hpp"
+#include "nearest.hpp"
+
+namespace bitgrove::graph {
+namespace {
+
+constexpr std::size_t kQueries = 64;                 // that pass over a block of rows together
+constexpr std::size_t kHeld = std::size_t{1} << 22;  // rows put down for all of them
+constexpr std::size_t kShare = std::size_t{1}
+                               << 20;     // bytes compared: less is no work for a thread
+constexpr std::size_t kFirstBlock = 256;  // rows: all are put down, for want of a limit
+
+std::size_t parts_of(std::size_t n, std::size_t some) {
+    return (n + some - 1) / some;
+}
+
+// What the search of one group of queries among one part of the rows does again and again.
+struct Task {
+    const Rows& rows;
+    const Queries& queries;
+    std::size_t keep;  // min(k, rows)
+    const std::int64_t* ids;
+};
+
+std::vector<Nearest> search(const Task& task, std::size_t q, std::size_t count, std::size_t begin,
+                            std::size_t end, const Tick& tick) {
+    const std::unique_ptr<Compare> compare =
+        Compare::of(task.rows, task.queries.rows + q * task.rows.format().row_bytes, count);
+    std::vector<Nearest> best;
+    best.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        best.emplace_back(task.keep, compare->most_rows() + Compare::kSlack, task.ids);
+    }
+    std::vector<Key> limits(count);
+    std::vector<Ranked*> ends(count);
+    std::size_t some = kFirstBlock;
+    for (std::size_t first = begin, block = 0; first < end; first += some, ++block) {
+        if (block > 0) some *= 2;
+        some = std::min(some, compare->most_rows());
+        for (std::size_t i = 0; i < count; ++i) {
+            limits[i] = best[i].limit();
+            ends[i] = best[i].end();
+        }
+        compare->run(static_cast<Row>(first), std::min(some, end - first), limits.data(),
+                     ends.data());
+        for (std::size_t i = 0; i < count; ++i) {
+            best[i].end() = ends[i];
+            best[i].settle();
+        }
+        if (tick && block % 16 == 15) tick(first, end, "search");
+    }
+    return best;
+}
+
+void write(std::span<const Ranked> found, const Space& space, const Task& task, std::size_t q) {
+    const std::size_t k = task.queries.k;
+    float* distances = task.queries.distances + q * k;
+    std::int64_t* ids = task.queries.ids + q * k;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        distances[i] = space.reported(key_of(found[i]));
+        ids[i] = task.ids[row_of(found[i])];
+    }
+    std::fill(distances + found.size(), distances + k, space.nowhere());
+    std::fill(ids + found.size(), ids + k, -1);
+}
+
+}  // namespace
+
+void scan(const Rows& rows, const Queries& queries, const Tick& tick) {
+    const RowsView view = rows.view();
+    const Space space(rows.format());
+    const Task task{rows, queries, std::min(queries.k, rows.size()), view.ids.get()};
+    if (task.keep == 0 || queries.count == 0) {
+        for (std::size_t q = 0; q < queries.count; ++q) write({}, space, task, q);
+        return;
+    }
+    const std::size_t most = std::clamp<std::size_t>(kHeld / task.keep, 1, kQueries);
+    const std::size_t groups = parts_of(queries.count, most);
+    const std::size_t group = parts_of(queries.count, groups);
+    const std::size_t worth = parts_of(rows.size() * rows.format().row_bytes * group, kShare);
+    const std::size_t wanted = queries.threads > 1 ? parts_of(4 * queries.threads, groups) : 1;
+    const std::size_t part = parts_of(rows.size(), std::min(wanted, worth));
+    const std::size_t parts = parts_of(rows.size(), part);
+
+    std::vector<std::vector<Nearest>> found(groups * parts);
+    const auto some = [&](std::size_t begin, std::size_t, std::size_t worker) {
+        const std::size_t q = begin / parts * group, row = begin % parts * part;
+        const std::size_t count = std::min(group, queries.count - q);
+        found[begin] = search(task, q, count, row, std::min(rows.size(), row + part),
+                              worker == 0 ? tick : Tick());
+        if (parts > 1) return;
+        for (std::size_t i = 0; i < count; ++i) {
+            write(found[begin][i].sorted(), space, task, q + i);
+        }
+        found[begin].clear();
+    };
+    parallel_blocks(groups * parts, 1, queries.threads, "search", tick, some);
+    if (parts == 1) return;
+    const auto join = [&](std::size_t begin, std::size_t end, std::size_t) {
+        for (std::size_t q = begin; q < end; ++q) {
+            Nearest& best = found[q / group * parts][q % group];
+            for (std::size_t p = 1; p < parts; ++p) {
+                best.take(found[q / group * parts + p][q % group].sorted());
+            }
+            write(best.sorted(), space, task, q);
+        }
+    };
+    parallel_blocks(queries.count, 16, queries.threads, "search", tick, join);
+}
+
+}  // namespace bitgrove::graph
