@@ -7,6 +7,7 @@
 #include "bitgrove/byte_dots.hpp"
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
+#include "bitgrove/dot_scan.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
@@ -27,6 +28,7 @@ struct Kernels {
     HammingScanFn hamming_scan;
     DistanceKernels distance;
     DistanceRowsKernels distance_rows;
+    const DotScanKernels* dot_scan;
     SignKernels sign;
     const BinaryDotsKernels* binary_dots;
     const RealDotsKernels* real_dots;

@@ -6,6 +6,7 @@
 
 #include "../../dispatch/table.hpp"
 #include "../store/space.hpp"
+#include "compare_dots.hpp"
 
 namespace bitgrove::graph {
 namespace {
@@ -80,14 +81,25 @@ class CompareBits : public Compare {
 
 }  // namespace
 
+std::unique_ptr<Compare> Compare::pairs(const Rows& rows, const std::uint8_t* queries,
+                                        std::size_t count) {
+    return std::make_unique<ComparePairs>(rows, queries, count);
+}
+
 std::unique_ptr<Compare> Compare::of(const Rows& rows, const std::uint8_t* queries,
                                      std::size_t count) {
-    const std::size_t words = CompareBits::words(rows);
-    // Few queries do not pay for turning long rows, and a pair of them is work enough for a call.
-    if (rows.format().dtype == Dtype::bits && words <= kMaxScanWords && (words <= 4 || count > 4)) {
-        return std::make_unique<CompareBits>(rows, queries, count);
+    const Format& format = rows.format();
+    if (format.dtype == Dtype::bits) {
+        // Few queries do not pay for turning long rows, and one pair of those is work enough for a
+        // call.
+        const std::size_t words = CompareBits::words(rows);
+        if (words <= 4 || (words <= kMaxScanWords && count > 4)) {
+            return std::make_unique<CompareBits>(rows, queries, count);
+        }
+    } else if (count >= CompareDots::kMinQueries && format.dim <= CompareDots::kMaxDim) {
+        return std::make_unique<CompareDots>(rows, queries, count);
     }
-    return std::make_unique<ComparePairs>(rows, queries, count);
+    return pairs(rows, queries, count);
 }
 
 }  // namespace bitgrove::graph

@@ -17,6 +17,9 @@ class Compare {
     // The fastest way for this format and so many queries. Keeps both, which must live on.
     static std::unique_ptr<Compare> of(const Rows& rows, const std::uint8_t* queries,
                                        std::size_t count);
+    // One pair after the other.
+    static std::unique_ptr<Compare> pairs(const Rows& rows, const std::uint8_t* queries,
+                                          std::size_t count);
     virtual ~Compare() = default;
 
     // Rows that a call may compare.

@@ -1,12 +1,10 @@
 #include "scan.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
-#include "../../dispatch/table.hpp"
-#include "../index.hpp"
 #include "../store/space.hpp"
 #include "compare.hpp"
 #include "nearest.hpp"
@@ -28,6 +26,7 @@ std::size_t parts_of(std::size_t n, std::size_t some) {
 struct Task {
     const Rows& rows;
     const Queries& queries;
+    const Allowed& allowed;
     std::size_t keep;  // min(k, rows)
     const std::int64_t* ids;
 };
@@ -43,6 +42,7 @@ std::vector<Nearest> search(const Task& task, std::size_t q, std::size_t count, 
     }
     std::vector<Key> limits(count);
     std::vector<Ranked*> ends(count);
+    const auto refused = [&](Ranked found) { return !task.allowed(row_of(found)); };
     std::size_t some = kFirstBlock;
     for (std::size_t first = begin, block = 0; first < end; first += some, ++block) {
         if (block > 0) some *= 2;
@@ -54,7 +54,8 @@ std::vector<Nearest> search(const Task& task, std::size_t q, std::size_t count, 
         compare->run(static_cast<Row>(first), std::min(some, end - first), limits.data(),
                      ends.data());
         for (std::size_t i = 0; i < count; ++i) {
-            best[i].end() = ends[i];
+            Ranked*& end = best[i].end();
+            end = task.allowed.flags ? std::remove_if(end, ends[i], refused) : ends[i];
             best[i].settle();
         }
         if (tick && block % 16 == 15) tick(first, end, "search");
@@ -76,10 +77,10 @@ void write(std::span<const Ranked> found, const Space& space, const Task& task, 
 
 }  // namespace
 
-void scan(const Rows& rows, const Queries& queries, const Tick& tick) {
+void scan(const Rows& rows, const Queries& queries, const Tick& tick, const Allowed& allowed) {
     const RowsView view = rows.view();
     const Space space(rows.format());
-    const Task task{rows, queries, std::min(queries.k, rows.size()), view.ids.get()};
+    const Task task{rows, queries, allowed, std::min(queries.k, rows.size()), view.ids.get()};
     if (task.keep == 0 || queries.count == 0) {
         for (std::size_t q = 0; q < queries.count; ++q) write({}, space, task, q);
         return;
