@@ -81,6 +81,29 @@ double popcount_peak(double seconds) {
     return best;
 }
 
+// The best of as many passes as fit. One number of each line is asked for: the line comes whole.
+double read_peak(std::size_t bytes, double seconds) {
+    require(bytes >= 4096, "[read_peak] bytes must be at least 4096");
+    require(seconds > 0 && seconds <= 60, "[read_peak] seconds must be in 0 to 60");
+    using Clock = std::chrono::steady_clock;
+    const nb::gil_scoped_release nogil;
+    constexpr std::size_t line = 8, lines = 8;
+    const std::vector<std::uint64_t> memory(bytes / 8 / (line * lines) * (line * lines), 1);
+    const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+    double best = 0;
+    do {
+        const auto before = Clock::now();
+        std::uint64_t sums[lines] = {};
+        for (std::size_t i = 0; i < memory.size(); i += line * lines) {
+            for (std::size_t j = 0; j < lines; ++j) sums[j] += memory[i + j * line];
+        }
+        for (const auto& sum : sums) asm volatile("" : : "g"(sum));
+        const std::chrono::duration<double> took = Clock::now() - before;
+        best = std::max(best, static_cast<double>(8 * memory.size()) / took.count());
+    } while (Clock::now() < end);
+    return best;
+}
+
 }  // namespace
 
 void bind_kernels(nb::module_& m) {
@@ -93,6 +116,8 @@ void bind_kernels(nb::module_& m) {
     m.def("set_simd_level", [](std::string_view name) { set_level(name); }, "name"_a);
     m.def("popcount_peak", &popcount_peak, "seconds"_a,
           "Products of two signs in a second at best, of one thread at the level in use.");
+    m.def("read_peak", &read_peak, "bytes"_a, "seconds"_a,
+          "Bytes in a second at best, of one thread that reads so many in order, again and again.");
     m.def("pack_signs", &pack_signs, "x"_a.noconvert(), "out"_a.noconvert());
     m.def("hamming", &hamming, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert());
     m.def("signs", &signs, "x"_a.noconvert(), "out"_a.noconvert(), "threads"_a);

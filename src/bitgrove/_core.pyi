@@ -20,6 +20,11 @@ def popcount_peak(seconds: float) -> float:
     Products of two signs in a second at best, of one thread at the level in use.
     """
 
+def read_peak(bytes: int, seconds: float) -> float:
+    """
+    Bytes in a second at best, of one thread that reads so many in order, again and again.
+    """
+
 def pack_signs(x: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...
 
 def hamming(a: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], b: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...

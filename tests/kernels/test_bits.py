@@ -120,3 +120,10 @@ def test_unknown_level_in_the_environment_is_refused():
     )
     assert ran.returncode == 1
     assert "BITGROVE_SIMD level 'avx1024' cannot run on this CPU" in ran.stderr
+
+
+def test_the_speed_of_reading_is_measured_or_refused():
+    assert _core.read_peak(1 << 16, 0.001) > 1e6
+    for size, seconds in ((100, 0.01), (1 << 16, 0), (1 << 16, 61)):
+        with pytest.raises(ValueError, match="read_peak"):
+            _core.read_peak(size, seconds)

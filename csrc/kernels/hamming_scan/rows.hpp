@@ -66,6 +66,7 @@ struct Group {
 
 inline void take(Lanes distances, std::size_t vector, const Group& group, std::uint32_t limit,
                  std::uint64_t*& end) {
+    if (!Words::any(distances, Words::limit(limit))) return;
     alignas(64) std::uint64_t lanes[Words::width];
     Words::store(lanes, distances);
     for (std::size_t i = 0; i < Words::width; ++i) {
