@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "../dispatch/table.hpp"
-#include "../graph/index.hpp"
 #include "../graph/random.hpp"
 #include "../graph/walk/scan.hpp"
 #include "bitgrove/half.hpp"
@@ -107,11 +106,13 @@ struct Found {
 };
 
 Found search(const Rows& rows, const std::vector<std::uint8_t>& queries, std::size_t k,
-             std::size_t threads, const bitgrove::graph::Tick& tick = {}) {
+             std::size_t threads, const bitgrove::graph::Tick& tick = {},
+             const bitgrove::graph::Allowed& allowed = {}) {
     const std::size_t count = queries.size() / rows.format().row_bytes;
     Found found{std::vector<float>(count * k), std::vector<std::int64_t>(count * k)};
     bitgrove::graph::scan(
-        rows, {queries.data(), count, k, threads, found.distances.data(), found.ids.data()}, tick);
+        rows, {queries.data(), count, k, threads, found.distances.data(), found.ids.data()}, tick,
+        allowed);
     return found;
 }
 
@@ -144,8 +145,10 @@ void a_tick_that_throws_stops_the_scan() {
     for (const std::size_t threads : {1, 4}) {
         bool stopped = false;
         try {
-            search(rows, asked, 10, threads,
-                   [](std::size_t, std::size_t, const char*) { throw std::runtime_error("stop"); });
+            search(rows, asked, 10, threads, [&](std::size_t done, std::size_t total, const char*) {
+                // One thread alone calls it in the middle, too.
+                if (done < total || threads > 1) throw std::runtime_error("stop");
+            });
         } catch (const std::runtime_error&) {
             stopped = true;
         }
@@ -153,10 +156,34 @@ void a_tick_that_throws_stops_the_scan() {
     }
 }
 
+// What is allowed is found as in an index that holds nothing else.
+void rows_that_are_not_allowed_are_passed_over() {
+    Random random(4);
+    for (const auto& [metric, dtype] : kFormats) {
+        const Format format = Format::of(metric, dtype, 24);
+        constexpr std::size_t count = 900;
+        const auto data = numbers(format, count, random);
+        Rows all(format), few(format);
+        all.append(data.data(), count, nullptr);
+        std::vector<std::uint8_t> flags(count);
+        std::size_t held = 0;
+        for (std::size_t r = 0; r < count; ++r) {
+            const auto id = static_cast<std::int64_t>(r);
+            flags[r] = random.below(10) == 0;
+            if (flags[r]) few.append(data.data() + r * format.row_bytes, 1, &id), ++held;
+        }
+        const auto asked = numbers(format, 20, random);
+        for (const std::size_t k : {std::size_t{5}, held + 3}) {
+            CHECK(search(all, asked, k, 1, {}, {flags.data(), held}) == search(few, asked, k, 1));
+        }
+    }
+}
+
 constexpr Test kTests[] = {
     {"dot scan: widening is exact and reads no further", widening_is_exact_and_reads_no_further},
     {"dot scan: what reaches is picked, in order", what_reaches_is_picked_in_order},
     {"scan: threads share the rows and find the same", threads_share_the_rows_and_find_the_same},
+    {"scan: rows that are not allowed are passed over", rows_that_are_not_allowed_are_passed_over},
     {"scan: a tick that throws stops it", a_tick_that_throws_stops_the_scan},
 };
 

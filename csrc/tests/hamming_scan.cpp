@@ -123,7 +123,7 @@ void long_blocks_are_cut() {
 
 void no_rows_and_no_queries_find_nothing() {
     for (const auto& level : available()) {
-        level.hamming_scan({.rows = nullptr, .bytes = 8, .count = 0, .n = 0});
+        level.hamming_scan({nullptr, 8, 0, 0, nullptr, 0, nullptr, nullptr});
         std::uint64_t query = 0, *end = &query;
         const std::uint32_t limit = 64;
         level.hamming_scan({nullptr, 8, 0, 0, &query, 1, &limit, &end});

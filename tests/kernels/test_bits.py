@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from bitgrove import kernels
+from bitgrove import _core, kernels
 from bitgrove.interfaces import PackedCodes
 
 
