@@ -1,5 +1,7 @@
 """Mining inside Lightning's loop: what it embeds, what it learns, and how a run goes on."""
 
+from types import SimpleNamespace
+
 import lightning.pytorch as pl
 import numpy as np
 import pytest
@@ -160,6 +162,13 @@ def test_the_rate_is_halved_and_the_global_loss_added(dataset):
         made["optimizer"].step()
         made["lr_scheduler"].step()
     assert rates == pytest.approx([0.1] * 3 + [0.05] * 3 + [0.025])
+
+
+def test_several_processes_are_refused(dataset):
+    data = TripletData(dataset, smart(dataset))
+    data.trainer = SimpleNamespace(world_size=2)  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="mined by one process, the trainer has 2; pass devices=1"):
+        data.train_dataloader()
 
 
 def test_mining_outside_a_trainer_says_so(dataset):

@@ -58,7 +58,16 @@ class TripletData(pl.LightningDataModule):
         self._embed_batch = at_least("embed_batch", embed_batch, 1)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """Batches of triplets."""
+        """Batches of triplets.
+
+        Raises:
+            ValueError: the trainer has several processes, which would tear triplets apart.
+        """
+        if self.trainer is not None and self.trainer.world_size > 1:
+            raise ValueError(
+                f"triplets are mined by one process, the trainer has {self.trainer.world_size}; "
+                "pass devices=1 and num_nodes=1"
+            )
         return DataLoader(self._dataset, sampler=self.sampler, batch_size=self._batch)
 
     def state_dict(self) -> dict[str, Any]:
