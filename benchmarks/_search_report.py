@@ -73,13 +73,15 @@ def text(record: dict[str, Any]) -> str:
     lines: list[str] = []
     for name in ("sift", "embeddings", "codes"):
         part = record.get(name)
-        if not part:
+        if not part or "threads" not in part:
             continue
         for threads, own in part.get("threads", {}).items():
             lines.append(f"{name}, threads: {threads}; queries per second at recall@10")
             lines += _table(own)
         lines += _costs(part)
     for bits, own in record.get("flat", {}).items():
+        if bits == "failed":
+            continue
         for batch in ("batch_1", "batch_64"):
             shown = {n: v[1] for n, v in own[batch]["times_slower_than_ours"].items()}
             lines.append(f"flat, {bits} bits, {batch}: times slower than ours {shown}")

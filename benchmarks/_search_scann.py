@@ -26,7 +26,7 @@ class Scann:
         self._index = builder.build()
 
     def save(self, folder: Path) -> None:
-        self._index.serialize(str(folder))
+        self._index.serialize(str(folder), relative_path=True)
 
     def load(self, folder: Path, base: npt.NDArray) -> None:
         self._index = scann.scann_ops_pybind.load_searcher(str(folder))

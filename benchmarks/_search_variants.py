@@ -55,6 +55,8 @@ class Variant:
     """Of the build; of another variant where both search the same build."""
     whole: bool | None = None
     """Only for data that are integers (True) or are not (False)."""
+    extra: bool = False
+    """Left out by default, for its build is long: only with ``--all``."""
 
     @property
     def place(self) -> str:
@@ -89,6 +91,7 @@ def _hnswlib() -> list[Variant]:
             "hnswlib",
             _late("hnswlib", "Hnswlib", links=links, effort=effort),
             _grid(ef=EFFORTS),
+            extra=links > 16,
         )
         for links, effort in ((16, 200), (24, 400))
     ]
@@ -193,6 +196,7 @@ def _vsag() -> list[Variant]:
                 build_by_base=True,
             ),
             _grid(ef=EFFORTS),
+            extra=base == "sq4_uniform",
         )
         for base, degree, effort in (("sq8_uniform", 32, 300), ("sq4_uniform", 32, 300))
     ]
@@ -202,13 +206,20 @@ def _ngt() -> list[Variant]:
     epsilons = _grid(epsilon=(-0.1, -0.05, 0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2))
     return [
         Variant("ngt_anng", "ngt", _late("ngt", "Ngt", edges=20), epsilons),
-        Variant("ngt_onng", "ngt", _late("ngt", "Ngt", edges=100, onng=(10, 100)), epsilons),
+        Variant(
+            "ngt_onng",
+            "ngt",
+            _late("ngt", "Ngt", edges=100, onng=(10, 100)),
+            epsilons,
+            extra=True,
+        ),
     ]
 
 
 def variants(integers: bool) -> list[Variant]:
-    """All that apply, ours first."""
-    every = [*_ours(), *_hnswlib(), *_faiss(), *_usearch(), *_scann(), *_svs(), *_vsag(), *_ngt()]
+    """All that apply, ours first, then in the order in which a missing build is missed most."""
+    libraries = (_ours, _hnswlib, _svs, _faiss, _usearch, _scann, _vsag, _ngt)
+    every = [variant for library in libraries for variant in library()]
     return [v for v in every if v.whole is None or v.whole == integers]
 
 
@@ -222,6 +233,7 @@ def bit_variants() -> list[Variant]:
                 "faiss IndexBinaryHNSW",
                 _late("bits", "FaissBinaryGraph", links=links, effort=effort),
                 _grid(efSearch=EFFORTS),
+                extra=links > 16,
             )
             for links, effort in ((16, 200), (32, 200))
         ),

@@ -1,4 +1,4 @@
-"""Our graph against other libraries, in one process, on the same queries, in alternation.
+r"""Our graph against other libraries, in one process, on the same queries, in alternation.
 
 Sections: ``sift`` (1M real SIFT descriptors, integers), ``embeddings`` (1M float embeddings of a
 network), ``codes`` (1M x 256 bits, graphs) and ``flat`` (exact search among codes of 64, 128 and
@@ -14,6 +14,12 @@ their times beside them, and the tuning of each build: every setting of its grid
 which the Pareto front is kept. Where a library has several builds, those within 15 % of its best
 at recall 0.95 or 0.99 are measured. Then every round gives every setting of every library one
 turn on a fifth of the queries; medians over the rounds count.
+
+Peers are built, where the cache lacks them, each in a process of its own; a million rows take some
+minutes each. To time two builds against each other in a quiet moment:
+
+    python benchmarks/search.py --cache DIR --only sift --builds-only --build-threads 2 \
+        --libraries bitgrove hnswlib --rebuild bitgrove hnswlib_m16_c200
 
 A library that is not installed or fails becomes an entry of ``failed`` and the others go on.
 """
@@ -87,16 +93,15 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, required=True, help="folder of builds and tunings")
     parser.add_argument("--out", type=Path, help="JSON file; plots are written beside it")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
-    parser.add_argument("--libraries", nargs="+", help="only these; ours and hnswlib are not added")
+    parser.add_argument("--libraries", nargs="+", help="only these")
+    parser.add_argument("--all", action="store_true", help="also variants left out by default")
     parser.add_argument("--skip", nargs="+", default=[], help="variants to leave out")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", type=float, default=9.0, help="GiB of indexes held at once")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows, three rounds")
     parser.add_argument("--rows", type=int, help="only so many, with ground truth of their own")
-    parser.add_argument(
-        "--no-build", action="store_true", help="leave out peers that are not built"
-    )
+    parser.add_argument("--no-build", action="store_true", help="leave out peers not built yet")
     parser.add_argument("--builds-only", action="store_true", help="build, and measure nothing")
     parser.add_argument("--rebuild", nargs="+", default=[], help="variants to build again")
     parser.add_argument("--retune", nargs="*", help="variants to tune again; alone: all")
@@ -131,6 +136,7 @@ def measure_graphs(section: str, arguments: argparse.Namespace) -> dict[str, Any
         v
         for v in all_variants(section, data)
         if v.name not in arguments.skip
+        and (not v.extra or arguments.all)
         and (not arguments.libraries or v.library in arguments.libraries)
     ]
     for variant in chosen:
@@ -162,6 +168,8 @@ def measure_graphs(section: str, arguments: argparse.Namespace) -> dict[str, Any
     for group in groups(chosen, data, arguments):
         say(f"{section}: {', '.join(v.name for v in group)}")
         held = hold(group, data, arguments, part, failed)
+        if not held:
+            continue
         for threads in arguments.threads:
             say(f" {threads} thread(s)")
             turns = [(one, [p.setting for p in tuned[one.variant.name]]) for one in held]
