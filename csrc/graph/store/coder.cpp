@@ -1,12 +1,10 @@
 #include "coder.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
 #include "bitgrove/half.hpp"
-#include "space.hpp"
 
 namespace bitgrove::graph {
 namespace {
@@ -70,9 +68,10 @@ Coder Coder::learn(const Rows& rows, double bound) {
     coder.low.assign(format.dim, 0.0f);
     coder.exact = all_are_bytes(rows);
     if (!coder.exact) {
+        constexpr float kFar = std::numeric_limits<float>::infinity();
         const std::size_t count = std::min(rows.size(), kSample);
-        std::vector<float> high(format.dim, -std::numeric_limits<float>::infinity()), x(format.dim);
-        std::fill(coder.low.begin(), coder.low.end(), std::numeric_limits<float>::infinity());
+        std::vector<float> high(format.dim, -kFar), x(format.dim);
+        std::fill(coder.low.begin(), coder.low.end(), kFar);
         for (std::size_t i = 0; i < count; ++i) {
             decode(format, rows.row(sampled(rows, i, count)), x.data());
             for (std::size_t d = 0; d < format.dim; ++d) {
@@ -84,42 +83,18 @@ Coder Coder::learn(const Rows& rows, double bound) {
         for (std::size_t d = 0; d < format.dim; ++d) {
             widest = std::max(widest, high[d] - coder.low[d]);
         }
-        coder.step = widest > 0 ? widest / 255 : 1;
+        if (widest > 0) coder.step = widest / 255;
         // Narrower ranges sit in the middle, so that what lies outside the sample has room.
         for (std::size_t d = 0; d < format.dim; ++d) {
             coder.low[d] = (coder.low[d] + high[d] - 255 * coder.step) / 2;
         }
     }
     if (format.metric == Metric::ip) {
-        const double places = std::ceil(bound / (250.0 * coder.step * 250.0 * coder.step));
-        coder.lift_places =
-            static_cast<std::size_t>(std::clamp(places, 1.0, static_cast<double>(kMaxLiftPlaces)));
+        const double largest = 250.0 * coder.step;
+        coder.lift_places = static_cast<std::size_t>(std::clamp(
+            std::ceil(bound / (largest * largest)), 1.0, static_cast<double>(kMaxLiftPlaces)));
     }
     return coder;
-}
-
-bool Coder::fits(const Rows& rows) const {
-    if (exact) return true;
-    // The median over some rows of the distance to the nearest other in a sample. Rounding moves a
-    // squared distance d^2 by about 2 d step / sqrt(6).
-    constexpr std::size_t kProbes = 32, kOthers = 4096;
-    const std::size_t others = std::min(rows.size(), kOthers), probes = std::min(others, kProbes);
-    if (probes < 2) return false;
-    const Space space(rows.format());
-    std::vector<float> nearest;
-    for (std::size_t p = 0; p < probes; ++p) {
-        const std::size_t self = sampled(rows, p, probes);
-        float best = std::numeric_limits<float>::infinity();
-        for (std::size_t i = 0; i < others; ++i) {
-            const std::size_t other = sampled(rows, i, others);
-            if (other == self) continue;
-            const float d = space.squared(space.between(rows.row(self), rows.row(other)));
-            if (d > 0) best = std::min(best, d);
-        }
-        nearest.push_back(std::sqrt(best));
-    }
-    std::nth_element(nearest.begin(), nearest.begin() + probes / 2, nearest.end());
-    return step < 0.03f * nearest[probes / 2];
 }
 
 }  // namespace bitgrove::graph

@@ -2,8 +2,11 @@
 //
 // A scalar quantiser with one step for all elements, so that squared l2 between codes is squared l2
 // between rows divided by step^2, up to rounding: code_i = round((x_i - low_i) / step). For ip the
-// lift of a row (see measure.hpp) takes further places, among which its square is divided, so that
+// lift of a row (see pairs.hpp) takes further places, among which its square is divided, so that
 // the codes are those of the lifted rows.
+//
+// Half a byte for each element was tried for searches: on a million SIFT descriptors it gave 3 %,
+// since walks are bound by their own work as much as by memory.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -28,10 +31,6 @@ struct Coder {
     // From rows that are l2, ip or cosine and not bits. `bound` is the squared length to which ip
     // lifts rows.
     static Coder learn(const Rows& rows, double bound);
-
-    // Whether the rounding is small beside the distances between near rows, so that ranks by codes
-    // are nearly ranks by rows. Not so where there are few elements, or many rows on a small range.
-    bool fits(const Rows& rows) const;
 };
 
 }  // namespace bitgrove::graph

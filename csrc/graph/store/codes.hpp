@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "block.hpp"
 #include "coder.hpp"
@@ -31,6 +32,7 @@ class Codes {
     std::size_t stride() const { return stride_; }
     const std::uint8_t* data() const { return data_.get(); }
     std::uint8_t* code(std::size_t row) { return data_.get() + row * stride_; }
+    const std::uint8_t* code(std::size_t row) const { return data_.get() + row * stride_; }
 
     // New codes are zero.
     void resize(std::size_t rows) {
@@ -43,6 +45,16 @@ class Codes {
         }
         if (rows > size_) std::memset(code(size_), 0, (rows - size_) * stride_);
         size_ = rows;
+    }
+
+    // The same rows in another order, or fewer of them.
+    Codes rearranged(const std::vector<Row>& kept) const {
+        Codes codes(coder_);
+        codes.resize(kept.size());
+        for (std::size_t i = 0; i < kept.size(); ++i) {
+            std::memcpy(codes.code(i), code(kept[i]), stride_);
+        }
+        return codes;
     }
 
   private:

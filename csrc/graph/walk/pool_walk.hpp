@@ -29,21 +29,24 @@ class Seen {
         count_ = 0;
         if (words_.size() < rows / 64 + 1) words_.resize(rows / 64 + 1);
     }
-    // To be called before that many rows are inserted.
-    void make_room(std::size_t rows) {
-        if (count_ + rows > touched_.size()) touched_.resize(2 * (count_ + rows));
-    }
-    bool insert(Row row) {
-        std::uint64_t& word = words_[row / 64];
-        const std::uint64_t bit = std::uint64_t{1} << row % 64;
-        if (word & bit) return false;
-        word |= bit;
-        touched_[count_++] = row;
-        return true;
+    // The rows among these that are new, in the same order, up to the first that is not below
+    // `limit`. Without branches: whether a row was seen is as good as random.
+    std::span<const Row> insert(std::span<const Row> rows, std::size_t limit) {
+        if (count_ + rows.size() > touched_.size()) touched_.resize(2 * (count_ + rows.size()));
+        const std::size_t before = count_;
+        std::uint64_t* const words = words_.data();
+        Row* end = touched_.data() + before;
+        for (const Row row : rows) {
+            if (row >= limit) break;
+            std::uint64_t& word = words[row / 64];
+            *end = row;
+            end += ~(word >> row % 64) & 1;
+            word |= std::uint64_t{1} << row % 64;
+        }
+        count_ = static_cast<std::size_t>(end - touched_.data());
+        return {touched_.data() + before, count_ - before};
     }
     bool contains(Row row) const { return words_[row / 64] >> row % 64 & 1; }
-    // In the order of insertion.
-    std::span<const Row> rows() const { return {touched_.data(), count_}; }
 
   private:
     std::vector<std::uint64_t> words_;
@@ -129,21 +132,18 @@ class PoolWalk {
         seen.reset(edges.rows());
         pool.reset(width);
         const std::size_t most = std::max<std::size_t>(edges.stride(), starts.size());
-        if (unseen_.size() < most) unseen_.resize(most), keys_.resize(most);
+        if (keys_.size() < most) keys_.resize(most);
         const std::size_t budget = std::max<std::size_t>(limit.distances, 1);
         computed = 0;
-        std::size_t count = 0;
-        seen.make_room(starts.size());
-        for (const Row row : starts) {
-            if (seen.insert(row)) unseen_[count++] = row;
-        }
+        std::span<const Row> fresh = seen.insert(starts, edges.rows());
         for (;;) {
-            count = std::min(count, budget - computed);
-            toward(unseen_.data(), count, keys_.data());
-            computed += count;
-            for (std::size_t i = 0; i < count; ++i) {
-                if (pool.offer(keys_[i], unseen_[i]) && pool.peek() == unseen_[i]) {
-                    edges.prefetch(unseen_[i]);
+            for (const Row row : fresh) prefetch(row);
+            fresh = fresh.first(std::min(fresh.size(), budget - computed));
+            toward(fresh.data(), fresh.size(), keys_.data());
+            computed += fresh.size();
+            for (std::size_t i = 0; i < fresh.size(); ++i) {
+                if (pool.offer(keys_[i], fresh[i]) && pool.peek() == fresh[i]) {
+                    edges.prefetch(fresh[i]);
                 }
             }
             if (computed >= budget) break;
@@ -152,27 +152,12 @@ class PoolWalk {
             const Row vertex = pool.expand_next();
             if (vertex == kNoRow) break;
             if (const Row after = pool.peek(); after != kNoRow) edges.prefetch(after);
-            count = collect(edges, vertex, unseen_.data(), prefetch);
+            // Ends with kNoRow, or with what a damaged file holds.
+            fresh = seen.insert({edges.list(vertex), edges.stride()}, edges.rows());
         }
     }
 
   private:
-    template <typename Prefetch>
-    std::size_t collect(const Edges& edges, Row vertex, Row* found, Prefetch prefetch) {
-        std::size_t count = 0;
-        seen.make_room(edges.stride());
-        const Row* const ends = edges.list(vertex);
-        for (std::size_t i = 0; i < edges.stride(); ++i) {
-            const Row end = ends[i];
-            if (end >= edges.rows()) break;  // kNoRow, or what a damaged file holds
-            if (!seen.insert(end)) continue;
-            prefetch(end);
-            found[count++] = end;
-        }
-        return count;
-    }
-
-    std::vector<Row> unseen_;
     std::vector<Key> keys_;
 };
 
