@@ -184,7 +184,7 @@ def test_rows_that_cannot_be_held_are_refused(index, rows, message):
     [
         ([4, 4], "id 4 is given twice"),
         ([4, 7], "id 7 is held already"),
-        ([4, -1], "id -1 is negative"),
+        ([4, -1], r"in 0 .. 2\^63 - 2: id -1 is not"),
         ([4], "2 vectors need as many ids, got 1"),
     ],
 )
@@ -197,11 +197,11 @@ def test_ids_that_do_not_identify_are_refused_and_nothing_is_added(cls, ids, mes
     index.add(np.zeros((1, 1), np.float32), np.array([4]))  # a refused id is still free
 
 
-def test_a_running_number_that_is_held_already_is_refused():
+def test_rows_without_ids_are_numbered_after_the_largest():
     index = Flat(1)
-    index.add(np.zeros((1, 1), np.float32), np.array([1]))
-    with pytest.raises(ValueError, match=r"id 1 .the row's number. is held already; give ids"):
-        index.add(np.zeros((1, 1), np.float32))
+    index.add(np.zeros((2, 1), np.float32), np.array([9, 4]))
+    index.add(np.zeros((2, 1), np.float32))
+    np.testing.assert_array_equal(index.ids, [9, 4, 10, 11])
 
 
 @pytest.mark.parametrize("ids", [np.zeros(1), np.zeros(1, np.int32), np.zeros((1, 1), int), [0]])
