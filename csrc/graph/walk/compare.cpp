@@ -59,7 +59,8 @@ class CompareBits : public Compare {
 
     static std::size_t words(const Rows& rows) { return (rows.format().row_bytes + 7) / 8; }
 
-    std::size_t most_rows() const override { return rows_in_block(rows_); }
+    // The kernel cuts its blocks itself.
+    std::size_t most_rows() const override { return 4 * rows_in_block(rows_); }
 
     void run(Row first, std::size_t count, const Key* limits, Ranked** ends) override {
         kernel_({.rows = rows_.row(first),

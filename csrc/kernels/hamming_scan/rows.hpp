@@ -34,19 +34,29 @@ constexpr std::size_t kGroup = 64;           // rows
 constexpr std::size_t kScratchWords = 4096;  // 32 KiB: rows turned stay in the nearest cache
 constexpr std::size_t kVectors = kGroup / Words::width;
 constexpr std::size_t kFewQueries = 4;
+constexpr std::size_t kEarly = 4096;  // bytes ahead
 
 using Lanes = Words::Lanes;
 
-// Where a vector of rows comes from: rows as they are held, turned in registers...
-template <std::size_t W>
+// Brings memory nearer; it need not be ours.
+inline void ask(const std::uint8_t* from, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
+}
+
+// Where a vector of rows comes from: rows as they are held, turned in registers. Rows to come are
+// asked for early where one pass is all: to find a near row is to guess a branch wrong, and what
+// the CPU had asked for behind it is late.
+template <std::size_t W, bool EARLY>
 struct Held {
     const std::uint8_t* rows;
     void load(std::size_t vector, Lanes (&out)[W]) const {
-        Words::turn<W>(rows + vector * Words::width * W * 8, out);
+        constexpr std::size_t bytes = Words::width * W * 8;
+        Words::turn<W>(rows + vector * bytes, out);
+        if constexpr (EARLY) ask(rows + vector * bytes + kEarly, bytes);
     }
 };
 
-// ...or rows that were turned before: [vector][word][row].
+// Or rows that were turned before: [vector][word][row].
 template <std::size_t W>
 struct Turned {
     const std::uint64_t* words;
@@ -113,11 +123,18 @@ void pass(const HammingScan& s, std::size_t q, Source source, Group group, std::
     }
 }
 
+// While many queries pass over rows in the nearest cache, those that follow come, a share with each
+// pass.
 template <std::size_t W, typename Source>
-void all_queries(const HammingScan& s, Source source, const Group& group, std::size_t count) {
+void all_queries(const HammingScan& s, Source source, const Group& group, std::size_t count,
+                 const std::uint8_t* next) {
     std::size_t q = 0;
     constexpr std::size_t at_once = W * kFewQueries <= Words::registers ? kFewQueries : 2;
-    for (; q + at_once <= s.n; q += at_once) pass<at_once, W>(s, q, source, group, count);
+    const std::size_t share = (count * W * 8 * at_once / s.n + 63) / 64 * 64;
+    for (; q + at_once <= s.n; q += at_once, next += share) {
+        if (s.n > kFewQueries) ask(next, share);
+        pass<at_once, W>(s, q, source, group, count);
+    }
     for (; q < s.n; ++q) pass<1, W>(s, q, source, group, count);
 }
 
@@ -196,20 +213,27 @@ void turn_groups(const std::uint8_t* rows, std::size_t count, std::uint64_t* out
 // Rows of exactly W words, whole groups of them; a few queries do not pay for a copy of the rows.
 template <std::size_t W>
 void whole_groups(const HammingScan& s, std::size_t count) {
-    if (W == 1 || s.n <= kFewQueries) {
-        return all_queries<W>(s, Held<W>{s.rows}, {s.first, count, Words::order<W>}, count);
+    if (s.n <= kFewQueries) {
+        const Group group{s.first, count, Words::order<W>};
+        return all_queries<W>(s, Held<W, true>{s.rows}, group, count, s.rows);
     }
-    alignas(64) std::uint64_t turned[kScratchWords];
+    alignas(64) std::uint64_t turned[W == 1 ? 1 : kScratchWords];
     constexpr std::size_t rows = kScratchWords / W / kGroup * kGroup;
     for (std::size_t from = 0; from < count; from += rows) {
         const std::size_t some = std::min(rows, count - from);
-        turn_groups<W>(s.rows + from * W * 8, some, turned);
-        const auto first = static_cast<std::uint32_t>(s.first + from);
-        all_queries<W>(s, Turned<W>{turned}, {first, some, Words::order<W>}, some);
+        const std::uint8_t* here = s.rows + from * W * 8;
+        const Group group{static_cast<std::uint32_t>(s.first + from), some, Words::order<W>};
+        if constexpr (W == 1) {
+            all_queries<W>(s, Held<W, false>{here}, group, some, here + some * 8);
+        } else {
+            turn_groups<W>(here, some, turned);
+            all_queries<W>(s, Turned<W>{turned}, group, some, here + some * W * 8);
+        }
     }
 }
 
 inline void any_rows(const HammingScan& s, std::size_t begin) {
+    if (begin == s.count) return;
     alignas(64) std::uint64_t turned[kScratchWords];
     const std::size_t words = (s.bytes + 7) / 8;
     const std::size_t rows = kScratchWords / words / kGroup * kGroup;
@@ -218,18 +242,19 @@ inline void any_rows(const HammingScan& s, std::size_t begin) {
         const std::size_t padded = (some + kGroup - 1) / kGroup * kGroup;
         turn_any(s.rows + from * s.bytes, s.bytes, some, turned);
         const Group group{static_cast<std::uint32_t>(s.first + from), some, kInOrder};
+        const std::uint8_t* next = s.rows + (from + some) * s.bytes;
         switch (words) {
             case 1:
-                all_queries<1>(s, Turned<1>{turned}, group, padded);
+                all_queries<1>(s, Turned<1>{turned}, group, padded, next);
                 break;
             case 2:
-                all_queries<2>(s, Turned<2>{turned}, group, padded);
+                all_queries<2>(s, Turned<2>{turned}, group, padded, next);
                 break;
             case 3:
-                all_queries<3>(s, Turned<3>{turned}, group, padded);
+                all_queries<3>(s, Turned<3>{turned}, group, padded, next);
                 break;
             case 4:
-                all_queries<4>(s, Turned<4>{turned}, group, padded);
+                all_queries<4>(s, Turned<4>{turned}, group, padded, next);
                 break;
             default:
                 long_rows(s, words, turned, group, padded);
