@@ -58,7 +58,7 @@ std::vector<Nearest> search(const Task& task, std::size_t q, std::size_t count, 
             end = task.allowed.flags ? std::remove_if(end, ends[i], refused) : ends[i];
             best[i].settle();
         }
-        if (tick && block % 16 == 15) tick(first, end, "search");
+        if (tick && block % 8 == 7) tick(first, end, "search");
     }
     return best;
 }

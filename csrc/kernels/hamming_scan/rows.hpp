@@ -263,6 +263,7 @@ inline void any_rows(const HammingScan& s, std::size_t begin) {
 }
 
 inline void scan(const HammingScan& s) {
+    if (s.n == 0) return;
     std::size_t done = s.count / kGroup * kGroup;
     switch (s.bytes) {
         case 8:
