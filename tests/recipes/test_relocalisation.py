@@ -1,6 +1,7 @@
 """Cameras found in worlds whose truth is known."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ cv2 = pytest.importorskip("cv2", reason="needs the extra 'localisation'")
 pytest.importorskip("matplotlib")
 
 from bitgrove.recipes import relocalisation as reloc  # noqa: E402
-from bitgrove.recipes.relocalisation import _map, _render, _score, _searchers  # noqa: E402
+from bitgrove.recipes.relocalisation import _map, _render, _score, _searchers, _table  # noqa: E402
 
 LENS = reloc.Lens(300.0, 320, 240)
 UP = np.array([0.0, 0.0, 1.0])
@@ -342,3 +343,11 @@ def test_options_out_of_range_are_refused_before_any_work(tmp_path, given, messa
     with pytest.raises(ValueError, match=message):
         reloc.run(tmp_path / "run", **given)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_table_of_the_readme_is_that_of_the_measured_file():
+    root = Path(__file__).resolve().parents[2]
+    measured = json.loads((root / "benchmarks" / "results" / "relocalisation.json").read_text())
+    readme = (root / "src/bitgrove/recipes/relocalisation/README.md").read_text()
+    assert _table.table(measured) in readme
+    assert f"{measured['protocol']['descriptors']:,} descriptors" in readme
