@@ -58,7 +58,7 @@ def test_every_arm_is_trained_measured_and_written_down(splits, tmp_path, capsys
         assert len(curve) == 4
     assert [row["share_mined"] > 0 for row in outcomes[2]["curve"]] == [False, False, True, True]
     figures = tomllib.loads((tmp_path / "run" / "expected.toml").read_text())
-    assert figures["protocol"]["split"].startswith("1 alphabets (14 characters, 140 images) to tra")
+    assert figures["protocol"]["split"].startswith("1 alphabet (14 characters, 140 images) to tr")
     assert figures["arms"]["smart"]["nmi_mean"] == round(outcomes[2]["nmi"], 4)
     assert "Semi-hard in the batch" in capsys.readouterr().out
 

@@ -32,13 +32,14 @@ def protocol(
     seeds = list(seeds)
     command = f"bitgrove reproduce smart-mining --epochs {epochs} --seed {seeds[0]} --seeds "
     command += str(len(seeds)) + "".join(f" --arm {name}" for name in arms)
-    parts = (
-        f"{len({name.partition('/')[0] for name in part.classes})} alphabets "
-        f"({len(part.classes)} characters, {len(part)} images) {use}"
-        for part, use in zip(
-            splits, ("to train on", "chose rate and epoch", "tested once"), strict=True
+    parts = []
+    uses = ("to train on", "chose rate and epoch", "tested once")
+    for part, use in zip(splits, uses, strict=True):
+        alphabets = len({name.partition("/")[0] for name in part.classes})
+        parts.append(
+            f"{alphabets} alphabet{'s' * (alphabets > 1)} ({len(part.classes)} characters, "
+            f"{len(part)} images) {use}"
         )
-    )
     return {
         "study": "smart-mining",
         "dataset": "omniglot",
