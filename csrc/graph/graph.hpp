@@ -78,11 +78,11 @@ Row link(Graph& graph, const Measure& measure, Row u, Row v);
 
 // Searches for every suspect as a query would, and links those that are not found from the nearest
 // row that is; repeats until all are found. Then every vertex can be reached from the start.
-// Returns whether all were found at once, so that nothing changed.
+// Returns whether no other row lost an edge by it, which might have led to a third.
 bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
             const Tick& tick);
 
-// `repair` for all rows, until nothing changes.
+// `repair` for all rows, until none loses an edge.
 void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick);
 
 // Vertices that can be reached from the start, as flags.

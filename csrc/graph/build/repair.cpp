@@ -8,7 +8,7 @@
 namespace bitgrove::graph {
 namespace {
 
-constexpr std::size_t kPasses = 2;   // over all rows; the second finds next to none
+constexpr std::size_t kPasses = 16;  // over all rows, until no link costs another row an edge
 constexpr std::size_t kRounds = 16;  // of linking; far more than has been seen to be needed
 constexpr std::size_t kNear = 64;    // rows that may take the link to one that was not found
 
@@ -95,7 +95,7 @@ Row link(Graph& graph, const Measure& measure, Row u, Row v) {
 bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
             const Tick& tick) {
     if (graph.start == kNoRow) return true;
-    bool all_were_found = true;
+    bool all_were_found = true, nothing_dropped = true;
     const Measure measure = graph.measure(rows);
     std::vector<PoolWalk> walks(std::max<std::size_t>(1, threads));
     for (std::size_t round = 0; round < kRounds && !suspects.empty(); ++round) {
@@ -117,14 +117,14 @@ bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size
                                            [&](Row u) { return !graph.edges.full(u); });
             const Row u = room == near[i].end() ? near[i].front() : *room;
             const Row dropped = link(graph, measure, u, suspects[i]);
-            if (dropped != kNoRow) again.push_back(dropped);
+            if (dropped != kNoRow) again.push_back(dropped), nothing_dropped = false;
             again.push_back(suspects[i]);
         }
         suspects = std::move(again);
     }
     if (!suspects.empty()) connect_all(graph, measure);
     if (!all_were_found) graph.edges.forget_arrivals();
-    return all_were_found;
+    return nothing_dropped && suspects.empty();
 }
 
 void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick) {

@@ -9,8 +9,6 @@
 namespace bitgrove::graph {
 namespace {
 
-constexpr std::size_t kSample = 50000;  // rows that give the range
-
 void decode(const Format& format, const std::uint8_t* row, float* out) {
     if (format.dtype == Dtype::f32) {
         std::copy_n(reinterpret_cast<const float*>(row), format.dim, out);
@@ -35,31 +33,52 @@ bool all_are_bytes(const Rows& rows) {
     return true;
 }
 
-// Evenly spread row numbers.
-std::size_t sampled(const Rows& rows, std::size_t i, std::size_t count) {
-    return static_cast<std::size_t>(static_cast<unsigned __int128>(i) * rows.size() / count);
-}
-
 }  // namespace
 
-void Coder::encode(const Format& format, const std::uint8_t* row, float lift,
+bool Coder::encode(const float* x, std::uint8_t* code) const {
+    const float scale = 1 / step;
+    float outside = 0;
+    for (std::size_t i = 0; i < low.size(); ++i) {
+        const float c = (x[i] - low[i]) * scale, inside = std::clamp(c, 0.0f, 255.0f);
+        code[i] = static_cast<std::uint8_t>(std::nearbyint(inside));
+        outside += (c - inside) * (c - inside);
+    }
+    return outside <= 4;
+}
+
+bool Coder::encode(const Format& format, const std::uint8_t* row, float lift,
                    std::uint8_t* code) const {
     thread_local std::vector<float> x;
     x.resize(format.dim);
     decode(format, row, x.data());
-    const float scale = 1 / step;
-    for (std::size_t i = 0; i < format.dim; ++i) {
-        const float c = std::nearbyint((x[i] - low[i]) * scale);
-        code[i] = static_cast<std::uint8_t>(std::clamp(c, 0.0f, 255.0f));
-    }
+    const bool inside = encode(x.data(), code);
     // Each place takes what brings the sum of squares nearest to the square of the lift.
-    double rest = static_cast<double>(lift) * lift * scale * scale;
+    double rest = static_cast<double>(lift) * lift / step / step;
     for (std::size_t i = 0; i < lift_places; ++i) {
         const double share = std::sqrt(std::max(0.0, rest) / static_cast<double>(lift_places - i));
         const double c = std::clamp(std::nearbyint(share), 0.0, 255.0);
         code[format.dim + i] = static_cast<std::uint8_t>(c);
         rest -= c * c;
     }
+    return inside && rest < 255.0 * 255.0;
+}
+
+bool Coder::encode_query(const Format& format, const std::uint8_t* query,
+                         std::uint8_t* code) const {
+    thread_local std::vector<float> x;
+    x.resize(format.dim);
+    decode(format, query, x.data());
+    if (format.metric == Metric::ip) {
+        float scale = std::numeric_limits<float>::infinity();
+        for (std::size_t i = 0; i < format.dim; ++i) {
+            const float end = x[i] < 0 ? low[i] : low[i] + 255 * step;
+            if (x[i] != 0) scale = std::min(scale, end / x[i]);
+        }
+        if (!std::isfinite(scale) || !(scale > 0)) return false;
+        for (float& v : x) v *= scale;
+    }
+    std::fill_n(code + format.dim, lift_places, std::uint8_t{0});
+    return encode(x.data(), code);
 }
 
 Coder Coder::learn(const Rows& rows, double bound) {
@@ -69,11 +88,10 @@ Coder Coder::learn(const Rows& rows, double bound) {
     coder.exact = all_are_bytes(rows);
     if (!coder.exact) {
         constexpr float kFar = std::numeric_limits<float>::infinity();
-        const std::size_t count = std::min(rows.size(), kSample);
         std::vector<float> high(format.dim, -kFar), x(format.dim);
         std::fill(coder.low.begin(), coder.low.end(), kFar);
-        for (std::size_t i = 0; i < count; ++i) {
-            decode(format, rows.row(sampled(rows, i, count)), x.data());
+        for (std::size_t r = 0; r < rows.size(); ++r) {
+            decode(format, rows.row(r), x.data());
             for (std::size_t d = 0; d < format.dim; ++d) {
                 coder.low[d] = std::min(coder.low[d], x[d]);
                 high[d] = std::max(high[d], x[d]);
@@ -84,7 +102,7 @@ Coder Coder::learn(const Rows& rows, double bound) {
             widest = std::max(widest, high[d] - coder.low[d]);
         }
         if (widest > 0) coder.step = widest / 255;
-        // Narrower ranges sit in the middle, so that what lies outside the sample has room.
+        // Narrower ranges sit in the middle, so that later rows outside of them have room.
         for (std::size_t d = 0; d < format.dim; ++d) {
             coder.low[d] = (coder.low[d] + high[d] - 255 * coder.step) / 2;
         }

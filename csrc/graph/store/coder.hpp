@@ -25,12 +25,20 @@ struct Coder {
     bool exact = false;           // codes lose nothing: all elements are integers in 0 .. 255
 
     std::size_t bytes() const { return low.size() + lift_places; }
-    void encode(const Format& format, const std::uint8_t* row, float lift,
+    // Returns whether the row lies within the range of codes, but for a step or so: one that does
+    // not gets the code of the nearest point that does, and is not to be measured by it.
+    bool encode(const Format& format, const std::uint8_t* row, float lift,
                 std::uint8_t* code) const;
+    // The same for a query, which has no lift. For ip, where only its direction counts, it is
+    // scaled to fill the range.
+    bool encode_query(const Format& format, const std::uint8_t* query, std::uint8_t* code) const;
 
     // From rows that are l2, ip or cosine and not bits. `bound` is the squared length to which ip
     // lifts rows.
     static Coder learn(const Rows& rows, double bound);
+
+  private:
+    bool encode(const float* x, std::uint8_t* code) const;
 };
 
 }  // namespace bitgrove::graph

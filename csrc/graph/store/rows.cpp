@@ -31,7 +31,8 @@ void Rows::append(const std::uint8_t* rows, std::size_t count, const std::int64_
     if (ids) {
         std::unordered_set<std::int64_t> fresh;
         for (std::size_t i = 0; i < count; ++i) {
-            if (ids[i] < 0 || ids[i] > kMaxId) refuse(ids[i], "is not");
+            if (ids[i] < 0 || ids[i] > kMaxId)
+                refuse(ids[i], ids[i] < 0 ? "is negative" : "is too large");
             if (find(ids[i]) != kNoRow) refuse(ids[i], "is held already");
             runs = runs && ids[i] == static_cast<std::int64_t>(size_ + i);
             next = std::max(next, ids[i] + 1);

@@ -54,14 +54,6 @@ void write_result(TopK& best, const Space& space, const Queries& queries, std::s
     }
 }
 
-const std::uint8_t* Search::point_of(const Graph& graph, const Rows& rows,
-                                     const std::uint8_t* query) {
-    if (!graph.codes) return query;
-    code_.resize(graph.codes->bytes());
-    graph.codes->coder().encode(rows.format(), query, 0, code_.data());
-    return code_.data();
-}
-
 void Search::walk(const Graph& graph, const Measure& measure, const std::uint8_t* point,
                   std::span<const Row> starts, std::size_t width, const Limit& limit) {
     walk_(
@@ -94,11 +86,17 @@ std::size_t Search::nearest(const Graph& graph, const Rows& rows, const Queries&
     Limit limit;
     if (options.budget) limit.distances = options.budget;
     if (options.time) limit.deadline = Limit::Clock::now() + *options.time;
-    const Measure measure = graph.measure(rows);
+    // A query outside the range of the codes is compared with the rows themselves.
+    bool coded = false;
+    if (graph.codes) {
+        code_.resize(graph.codes->bytes());
+        coded = graph.codes->coder().encode_query(rows.format(), query, code_.data());
+    }
+    const Measure measure(rows, coded ? &*graph.codes : nullptr, graph.lifts());
     const Row start = options.starts ? options.starts[q] : graph.start;
-    walk(graph, measure, point_of(graph, rows, query), {&start, 1}, width, limit);
+    walk(graph, measure, coded ? code_.data() : query, {&start, 1}, width, limit);
     // All of the pool are offered where its keys are exact, else as many as may be needed.
-    const bool exact = !graph.codes;
+    const bool exact = !coded;
     const std::size_t wanted =
         exact || width == rows.size() ? width : std::min(width, reranked(graph, queries.k));
     near_.clear();

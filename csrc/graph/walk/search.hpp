@@ -51,7 +51,6 @@ class Search {
   private:
     void walk(const Graph& graph, const Measure& measure, const std::uint8_t* point,
               std::span<const Row> starts, std::size_t width, const Limit& limit);
-    const std::uint8_t* point_of(const Graph& graph, const Rows& rows, const std::uint8_t* query);
 
     PoolWalk walk_;
     TopK best_;
