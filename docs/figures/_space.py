@@ -99,8 +99,8 @@ def occlusion_degree(rows: npt.NDArray, vertex: int) -> int:
 def tree_share(rows: npt.NDArray[np.float32], queries: npt.NDArray[np.float32]) -> float:
     """Share of the rows that an exact search by a k-d tree must look at, at the least.
 
-    The tree halves the widest axis at its median down to leaves of :data:`LEAF` rows. A leaf must be
-    opened if its box, drawn tight around its rows, is nearer than the nearest row.
+    The tree halves the widest axis at its median down to leaves of :data:`LEAF` rows. A leaf must
+    be opened if its box, drawn tight around its rows, is nearer than the nearest row.
     """
     boxes, sizes = [], []
     stack = [np.arange(len(rows))]

@@ -27,6 +27,7 @@ SHADES = ("#1b9e77", "#d95f02", "#7570b3", "#222222")
 
 
 def main() -> None:
+    """Measure if asked, then draw or check."""
     if "--measure" in sys.argv:
         from _measure import measure
 
@@ -47,6 +48,29 @@ def main() -> None:
         sys.exit(f"{', '.join(stale)} differ from high_dimensions.json: run {sys.argv[0]}")
 
 
+def facts(figures: dict[str, Any]) -> dict[str, str]:
+    """The measured figures that the text of the page repeats, as it writes them."""
+    sets, sift = figures["sets"], figures["sift_dimension"]
+    near = [mean for mean, _ in sift["mean_nearest_by_rows"].values()]
+    told = {
+        "EMPTY": f"{figures['empty_radius']['128']:.1f} half edges",
+        "MLEIN": f"gives {sift['within_base']['20']:.0f}",
+        "MLEQ": f"{sift['by_neighbours']['20']:.0f} from",
+        "GROWTH": f"which gives {(len(near) - 1) * np.log(2) / np.log(near[-1] / near[0]):.0f}",
+    }
+    for name, place in (("2", "2"), ("16", "16"), ("128", "128")):
+        told[f"C{place}"] = f"{sets[f'cube {name}']['contrast']:.1f} in"
+    told["CSIFT"] = f"SIFT's contrast is {sets['sift']['contrast']:.1f}"
+    for n in (16, 32, 128):
+        told[f"D{n}"] = f"{sets[f'cube {n}']['dimension']:.0f} for"
+    for key, letter in (("tree_share", "T"), ("graph_share", "G")):
+        for name in ("cube 8", "cube 16", "sift"):
+            told[f"{letter}{name.split()[-1].upper()}"] = f"{100 * sets[name][key]:.2g} %"
+    told["G128"] = f"{100 * sets['cube 128']['graph_share']:.2g} %"
+    told["DEGSIFT"] = f"{sets['sift']['degree']:.0f} on average"
+    return told
+
+
 def space(figures: dict[str, Any]) -> bytes:
     """What is odd about a cube of many dimensions."""
     figure = Figure(figsize=(12, 3.9), layout="constrained")
@@ -60,18 +84,18 @@ def space(figures: dict[str, Any]) -> bytes:
         yticks=[0, -20, -40, -60, -80, -96],
         yticklabels=["1", *(f"$10^{{{e}}}$" for e in (-20, -40, -60, -80, -96))],
     )
-    for n in (2, 3, 10):
-        share = 10 ** log10_ball_in_cube(n)
-        ball.annotate(
-            f"{n}: {share:.1%}", (n, np.log10(share)), (n + 12, -4 - 5 * (n > 2) - 5 * (n > 3)),
-            arrowprops={"arrowstyle": "-", "lw": 0.6}, fontsize=9, va="center",
-        )  # fmt: skip
+    told = "\n".join(f"{n}: {10 ** log10_ball_in_cube(n):.2%}" for n in (2, 3, 5, 10))
+    ball.text(
+        0.95, 0.93, told + "\n128: $10^{-96}$", transform=ball.transAxes, ha="right", va="top"
+    )
 
     wide = np.arange(1, 257)
     empty = {int(n): radius for n, radius in figures["empty_radius"].items()}
     radii.plot(wide, np.sqrt(wide), ":", color="grey", label="corner of the cube")
     radii.plot(wide, np.sqrt(wide / 3), color=SHADES[2], label="most points")
-    radii.plot(empty, list(empty.values()), ".-", color=SHADES[1], label="nearest of 1,000,000")
+    radii.plot(
+        list(empty), list(empty.values()), ".-", color=SHADES[1], label="nearest of 1,000,000"
+    )
     radii.plot(wide, [centre_ball(int(n)) for n in wide], color=SHADES[0],
                label="ball amid the corner balls")  # fmt: skip
     radii.axhline(1, color="black", lw=0.8)
@@ -108,7 +132,7 @@ def space(figures: dict[str, Any]) -> bytes:
         xlim=(0, 2.0),
         ylim=(-0.7, None),
     )
-    spread.legend(fontsize=8.5)
+    spread.legend(fontsize=8.5, loc="upper left")
     return _svg(figure)
 
 
@@ -116,13 +140,11 @@ def graph(figures: dict[str, Any]) -> bytes:
     """What the occlusion rule and the walk make of it."""
     figure = Figure(figsize=(12, 3.9), layout="constrained")
     degree, dimension, share = figure.subplots(1, 3)
-    cubes = {
-        int(name.split()[1]): held for name, held in figures["sets"].items() if "cube" in name
-    }
+    cubes = {int(name.split()[1]): held for name, held in figures["sets"].items() if "cube" in name}
     sift = figures["sets"]["sift"]
-    degree.plot(KISSING, list(KISSING.values()), "x", color="grey",
+    degree.plot(list(KISSING), list(KISSING.values()), "x", color="grey",
                 label="most possible (kissing number)")  # fmt: skip
-    degree.plot(cubes, [held["degree"] for held in cubes.values()], "o-", color=SHADES[0],
+    degree.plot(list(cubes), [held["degree"] for held in cubes.values()], "o-", color=SHADES[0],
                 label="even rows, mean")  # fmt: skip
     degree.axhline(sift["degree"], color=SHADES[3], lw=1)
     degree.text(2, sift["degree"] * 1.12, f"SIFT: {sift['degree']:.0f}", fontsize=9)
@@ -161,12 +183,15 @@ def graph(figures: dict[str, Any]) -> bytes:
         ("tree_share", "k-d tree, exact", SHADES[1]),
         ("graph_share", f"graph, recall {figures['protocol']['recall']}", SHADES[0]),
     ):
-        share.plot(cubes, [held[key] for held in cubes.values()], "o-", color=shade, label=label)
+        share.plot(
+            list(cubes), [held[key] for held in cubes.values()], "o-", color=shade, label=label
+        )
         share.axhline(sift[key], color=shade, lw=1, ls=":")
-        share.text(2, sift[key] * (0.93 if key == "tree_share" else 1.1), f"SIFT: {sift[key]:.1%}",
-                   color=shade, fontsize=9, va="top" if key == "tree_share" else "bottom")  # fmt: skip
+        below = key == "tree_share"
+        place, side = sift[key] * (0.93 if below else 1.1), "top" if below else "bottom"
+        share.text(2, place, f"SIFT: {100 * sift[key]:.2g} %", color=shade, fontsize=9, va=side)
     share.set(
-        title="Rows that a search compares, of 50,000",
+        title="Share of 50,000 rows compared",
         xlabel="dimensions of even rows",
         ylabel="share",
         xscale="log",

@@ -116,3 +116,14 @@ def test_the_figures_are_those_of_the_measured_file():
     assert ran.returncode == 0, ran.stderr
     for name in ("space", "graph"):
         assert (FIGURES / f"high-dimensions-{name}.svg").stat().st_size < 200_000
+
+
+def test_the_page_repeats_what_was_measured():
+    pytest.importorskip("matplotlib")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FIGURES)
+        script = importlib.import_module("high_dimensions")
+    facts = script.facts(json.loads((FIGURES / "high_dimensions.json").read_text()))
+    page = " ".join((FIGURES.parent / "high-dimensions.md").read_text().split())
+    missing = {name: told for name, told in facts.items() if told not in page}
+    assert not missing
