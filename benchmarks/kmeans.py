@@ -45,7 +45,7 @@ REASONING = (
     "walks of different rows do not touch each other, so their time is rows * a(clusters); the "
     "build depends on the clusters alone. Both grow as powers of the number of clusters over the "
     "ladder (FANNG's walks with N^0.2 to N^0.27), so a line through the logarithms is carried on "
-    "to a million, five times beyond the last rung; the centres then take 0.5 GB, so that nearly "
+    "to a million, far beyond the last rung; the centres then take 0.5 GB, so that nearly "
     "every distance is a cache miss, as it is already on the last rungs. The rows stream from "
     "disk: 2.6 GB an iteration. The time is of the first seeded iterations, in which rows move the "
     "most; later ones are not slower. An exact assignment is a product of matrices, so its time is "
