@@ -281,6 +281,23 @@ void restore(FanngIndex& index, Out<std::uint8_t, 2> rows, Out<std::int64_t, 1> 
                   verify);
 }
 
+void restore_flat(FlatIndex& index, Out<std::uint8_t, 2> rows, Out<std::int64_t, 1> ids,
+                  std::int64_t next_id, bool verify) {
+    const std::size_t count = rows.shape(0);
+    if (rows.shape(1) != index.format().row_bytes || ids.shape(0) != count) {
+        throw std::invalid_argument("vectors and ids must be as many, of the index's row length");
+    }
+    auto row_block = block_of(rows);
+    auto id_block = block_of(ids);
+    nb::gil_scoped_release nogil;
+    index.restore(std::move(row_block), std::move(id_block), count, next_id, verify);
+}
+
+std::int64_t next_id(const Index& index) {
+    nb::gil_scoped_release nogil;
+    return index.next_id();
+}
+
 std::size_t unit_rows(In<float, 2> rows, Out<float, 2> out) {
     if (out.shape(0) != rows.shape(0) || out.shape(1) != rows.shape(1)) {
         throw std::invalid_argument("[unit_rows] out must have the shape of rows");
@@ -297,6 +314,7 @@ void bind_graph(nb::module_& m) {
     m.def("unit_rows", &unit_rows, "rows"_a.noconvert(), "out"_a.noconvert());
     nb::class_<Index>(m, "Index")
         .def("__len__", &Index::size)
+        .def_prop_ro("next_id", &next_id)
         .def("rows", &rows)
         .def("search_all", &search_all, "queries"_a.noconvert(), "k"_a, "threads"_a,
              "distances"_a.noconvert(), "ids"_a.noconvert());
@@ -307,7 +325,9 @@ void bind_graph(nb::module_& m) {
                 new (self) FlatIndex(format_of(metric, dtype, dim));
             },
             "dim"_a, "metric"_a, "dtype"_a)
-        .def("add", &add_flat, "rows"_a.noconvert(), "ids"_a.noconvert().none(), "threads"_a);
+        .def("add", &add_flat, "rows"_a.noconvert(), "ids"_a.noconvert().none(), "threads"_a)
+        .def("restore", &restore_flat, "rows"_a.noconvert(), "ids"_a.noconvert(), "next_id"_a,
+             "verify"_a);
     nb::class_<FanngIndex, Index>(m, "FanngIndex")
         .def(
             "__init__",

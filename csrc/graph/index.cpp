@@ -38,6 +38,20 @@ RowsView Index::rows() const {
     return rows_.view();
 }
 
+std::int64_t Index::next_id() const {
+    const auto lock = reading();
+    return rows_.next_id();
+}
+
+Rows Index::taken_over(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
+                       std::int64_t next_id, bool verify) const {
+    if (rows_.size()) throw std::logic_error("only an empty index can be restored");
+    if (verify) check_rows(format(), rows.get(), count, "vectors");
+    Rows fresh(format());
+    fresh.attach(std::move(rows), std::move(ids), count, next_id);
+    return fresh;
+}
+
 void Index::search_all(const Queries& queries, const Tick& tick) const {
     const auto lock = reading();
     check_rows(format(), queries.rows, queries.count, "queries");
@@ -47,6 +61,12 @@ void Index::search_all(const Queries& queries, const Tick& tick) const {
 void FlatIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
     const Writing writing(*this);
     rows_.append(rows, count, ids);
+}
+
+void FlatIndex::restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
+                        std::int64_t next_id, bool verify) {
+    const Writing writing(*this);
+    rows_ = taken_over(std::move(rows), std::move(ids), count, next_id, verify);
 }
 
 FanngIndex::FanngIndex(const Format& format, std::uint32_t max_degree)
@@ -60,20 +80,30 @@ FanngIndex::FanngIndex(const Format& format, std::uint32_t max_degree)
 void FanngIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
                      std::size_t threads) {
     const Writing writing(*this);
+    check_once();
     rows_.append(rows, count, ids);
     if (graph_) add_rows(*graph_, rows_, threads);
 }
 
 void FanngIndex::build(const BuildOptions& options, const Tick& tick) {
     const Writing writing(*this);
+    check_once();
     graph_ = build_graph(rows_, max_degree_, options, tick);
     built_.store(true, std::memory_order_release);
 }
 
 void FanngIndex::build_by_traversal(const TraverseOptions& options, const Tick& tick) {
     const Writing writing(*this);
+    check_once();
     graph_ = graph::build_by_traversal(rows_, max_degree_, options, tick);
     built_.store(true, std::memory_order_release);
+}
+
+void FanngIndex::check_once() {
+    if (checked_) return;
+    check_rows(format(), rows_.row(0), rows_.size(), "vectors");
+    if (graph_) check_edges(*graph_, rows_.size());
+    checked_ = true;
 }
 
 std::vector<Row> FanngIndex::rows_of(const std::int64_t* ids, std::size_t count) const {
@@ -166,7 +196,9 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
         std::size_t degree;
         std::span<const Row> of(Row v) const {
             const auto ends = edges.of(v);
-            return ends.first(std::min(degree, ends.size()));
+            std::size_t kept = 0;
+            while (kept < std::min(degree, ends.size()) && ends[kept] < edges.rows()) ++kept;
+            return ends.first(kept);  // up to what a damaged file may hold
         }
     };
     const Truncated edges{graph.edges, degree};
@@ -199,12 +231,11 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
 void FanngIndex::restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
                          std::int64_t next_id, std::optional<Stored> stored, bool verify) {
     const Writing writing(*this);
-    if (rows_.size() || graph_) throw std::logic_error("only an empty index can be restored");
-    if (verify) check_rows(format(), rows.get(), count, "vectors");
-    Rows fresh(format());
-    fresh.attach(std::move(rows), std::move(ids), count, next_id);
+    if (graph_) throw std::logic_error("only an empty index can be restored");
+    Rows fresh = taken_over(std::move(rows), std::move(ids), count, next_id, verify);
     if (stored) graph_ = restore_graph(fresh, max_degree_, std::move(*stored), verify);
     rows_ = std::move(fresh);
+    checked_ = verify;
     built_.store(graph_.has_value(), std::memory_order_release);
 }
 

@@ -27,6 +27,8 @@ class Index {
     std::size_t size() const { return size_.load(std::memory_order_acquire); }
     // Shares the memory: what it shows never changes.
     RowsView rows() const;
+    // What the next row gets as id if it is added without one.
+    std::int64_t next_id() const;
 
     // Compares every row. Ties go to the lower id. Throws std::invalid_argument for faulty queries.
     void search_all(const Queries& queries, const Tick& tick) const;
@@ -41,6 +43,9 @@ class Index {
         Index& index;
         std::unique_lock<std::shared_mutex> lock;
     };
+    // Rows that borrow memory, for an index without rows.
+    Rows taken_over(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
+                    std::int64_t next_id, bool verify) const;
 
     Rows rows_;
     std::atomic<std::size_t> size_{0};
@@ -56,6 +61,9 @@ class FlatIndex : public Index {
   public:
     using Index::Index;
     void add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids);
+    // For an index without rows; takes over what is borrowed.
+    void restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
+                 std::int64_t next_id, bool verify);
 };
 
 class FanngIndex : public Index {
@@ -116,9 +124,12 @@ class FanngIndex : public Index {
   private:
     std::vector<Row> rows_of(const std::int64_t* ids, std::size_t count) const;
     const Graph& graph() const;
+    // Searches bear a fault in rows or edges; what changes the graph does not, and calls this first.
+    void check_once();
 
     std::uint32_t max_degree_;
     std::optional<Graph> graph_;
+    bool checked_ = true;  // rows and edges; not those of a mapped file until the first change
     std::atomic<bool> built_{false};
     mutable std::atomic<std::size_t> computed_{0};
     mutable std::mutex idle_lock_;

@@ -145,6 +145,7 @@ FORGERIES = {
     "array missing": (lambda a, s: a.pop("edges"), r"missing \['edges'\]"),
     "array unknown": (lambda a, s: a.update(more=a["ids"]), r"not known \['more'\]"),
     "setting missing": (lambda a, s: s.pop("start"), r"missing \['start'\]"),
+    "no dim": (lambda a, s: s.pop("dim"), r"missing \['dim'\]"),
     "setting unknown": (set_to(more=1), r"not known \['more'\]"),
     "type": (set_to(type="flat"), "type must be 'fanng', got 'flat'"),
     "dim: other": (set_to(dim=8), "vectors must have 8 columns"),
@@ -159,11 +160,11 @@ FORGERIES = {
     "max_degree: huge": (set_to(max_degree=1 << 40), "max_degree must be"),
     "max_degree: float": (set_to(max_degree=30.0), "max_degree must be an int"),
     "max_degree: tight": (set_to(max_degree=4), "edges must have shape"),
-    "built": (set_to(built=1), "built .*must be true or false"),
+    "built": (set_to(built=1), r"built, .*must be true or false"),
     "built: not": (set_to(built=False), "not known"),
-    "coded": (set_to(coded=None), "coded must be true or false"),
+    "coded": (set_to(coded=None), r"coded .*must be true or false"),
     "coded: not": (set_to(coded=False), "not known"),
-    "exact": (set_to(exact=1), "exact must be true or false"),
+    "exact": (set_to(exact=1), r"exact must be true or false"),
     "start: none": (set_to(start=-1), "start must be the number of a row"),
     "start: far": (set_to(start=120), "start must be the number of a row"),
     "start: huge": (set_to(start=2**70), "start must be an int in"),
@@ -187,12 +188,22 @@ FORGERIES = {
 }
 
 
+def coded_by_hand(index):
+    """Arrays and settings with codes, whether the build found them worth their bytes or not."""
+    arrays, settings = index.arrays(), index.settings()
+    low, codes = np.full(9, -4, np.float32), np.zeros((len(index), 32), np.uint8)
+    codes[:, :9] = (index.vectors - low) * 2
+    more = {"coded": True, "step": 0.5, "lift_places": 0, "exact": False}
+    return arrays | {"low": low, "codes": codes}, settings | more
+
+
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forged_arrays_are_refused_by_name(name):
     forge, message = FORGERIES[name]
-    index = make(Fanng)
-    arrays, settings = index.arrays(), index.settings()
-    assert_same(Fanng.from_arrays(arrays, settings), index)  # right before the forgery
+    arrays, settings = coded_by_hand(make(Fanng))
+    same = Fanng.from_arrays(arrays, settings)  # right before the forgery
+    assert same.settings() == settings
+    np.testing.assert_array_equal(same.arrays()["codes"], arrays["codes"])
     forge(arrays, settings)
     with pytest.raises(ValueError, match=message):
         Fanng.from_arrays(arrays, settings)

@@ -18,6 +18,8 @@ std::string of_row(std::size_t row) {
     return " of row " + std::to_string(row);
 }
 
+}  // namespace
+
 void check_edges(const Graph& graph, std::size_t rows) {
     for (std::size_t r = 0; r < rows; ++r) {
         const Row row = static_cast<Row>(r);
@@ -42,8 +44,6 @@ void check_edges(const Graph& graph, std::size_t rows) {
         }
     }
 }
-
-}  // namespace
 
 Graph restore_graph(const Rows& rows, std::uint32_t max_degree, Stored stored, bool verify) {
     const std::size_t n = rows.size();

@@ -23,4 +23,7 @@ struct Stored {
 // nothing else.
 Graph restore_graph(const Rows& rows, std::uint32_t max_degree, Stored stored, bool verify);
 
+// What `verify` checks of the edges. Throws std::invalid_argument.
+void check_edges(const Graph& graph, std::size_t rows);
+
 }  // namespace bitgrove::graph

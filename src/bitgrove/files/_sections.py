@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -31,6 +32,7 @@ _CONTAINER = 1
 _PREAMBLE = struct.Struct("<8sIIQQ16s12xI")
 _DTYPES = [name for name in DTYPES if name != "bool"]  # its bytes could be neither 0 nor 1
 _MAX_EXTENT = 1 << 48
+_HUGE = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,7 @@ def read_arrays(file: BinaryIO, header: Header) -> dict[str, npt.NDArray]:
     """
     arrays = {}
     for section in header.sections:
-        # Pages that are first touched by reading, not by filling with zeros.
-        room = np.empty(aligned(section.bytes), np.uint8)
+        room = _room(aligned(section.bytes))
         place = room.data
         for at, length, checksum in section.blocks():
             first = at - section.offset
@@ -213,6 +214,20 @@ def is_sectioned(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins as :func:`write_sections` begins one."""
     with Path(path).open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
+
+
+def _room(size: int) -> npt.NDArray[np.uint8]:
+    """Memory at a multiple of a page; of a huge page, and in such, if it is large."""
+    if size == 0:
+        return np.empty(0, np.uint8)
+    huge = size >= 2 * _HUGE
+    memory = mmap.mmap(-1, size + huge * _HUGE)
+    room = np.frombuffer(memory, np.uint8)
+    if huge and hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a system without huge pages
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    start = -room.ctypes.data % _HUGE if huge else 0
+    return room[start : start + size]
 
 
 def _check_block(

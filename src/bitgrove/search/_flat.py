@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from .. import _core
 from ..interfaces import Neighbours
-from ._index import RowIndex, check_keys, check_type, layout_from
+from ._index import RowIndex, check_type, layout_from
 from ._layout import Layout
+from ._stored import restore_flat
 
 
 @final
@@ -72,19 +73,24 @@ class Flat(RowIndex[_core.FlatIndex]):
         *,
         verify: bool = True,
     ) -> Self:
-        """The index that :meth:`arrays` and :meth:`settings` describe; everything is checked.
+        """The index that :meth:`arrays` and :meth:`settings` describe.
+
+        Args:
+            arrays: taken over without a copy where they may be written.
+            settings: JSON values.
+            verify: check everything. Else vectors are not read, which leaves mapped ones in their
+                file; a fault in them costs results, and nothing else.
 
         Raises:
             ValueError: naming the array or setting at fault.
         """
         check_type(cls._type, settings)
-        check_keys("settings", {"type", "dim", "metric", "dtype"}, settings)
-        check_keys("arrays", {"vectors", "ids"}, arrays)
         layout = layout_from(settings)
         index = cls(layout.dim, layout.metric, layout.dtype)
-        index._restore_rows(arrays)
+        restore_flat(index._native, layout, arrays, settings, verify)
         return index
 
     def _snapshot(self) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
         vectors, ids = self._rows_from(*self._native.rows())
-        return {"vectors": vectors, "ids": ids}, self._base_settings()
+        settings = self._base_settings() | {"next_id": self._native.next_id}
+        return {"vectors": vectors, "ids": ids}, settings

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core, files
-from ..interfaces import Neighbours, describe
+from ..interfaces import Neighbours
 from ..kernels import usable_cpus
 from ._asked import check_ids
 from ._journal import Operation, decode
@@ -217,13 +217,6 @@ class RowIndex(ABC, Generic[Native]):
     ) -> tuple[npt.NDArray, npt.NDArray[np.int64]]:
         return data.view(DTYPES[self._layout.held_dtype]), ids
 
-    def _restore_rows(self, arrays: Mapping[str, npt.NDArray]) -> None:
-        vectors = self._layout.check_held("vectors", arrays["vectors"])
-        ids = array_of("ids", arrays, np.int64)
-        if len(ids) != len(vectors):
-            raise ValueError(f"ids: expected one for each of {len(vectors)} rows, got {len(ids)}")
-        self._native.add(as_bytes(vectors), ids, 1)
-
     def _prepare(
         self, queries: npt.NDArray, k: int, threads: int | None
     ) -> tuple[npt.NDArray[np.uint8], int, Neighbours]:
@@ -244,20 +237,6 @@ def usable_threads(threads: int | None) -> int:
     if threads is not None:
         return positive_int("threads", threads)
     return usable_cpus()
-
-
-def array_of(name: str, arrays: Mapping[str, npt.NDArray], dtype: type) -> npt.NDArray:
-    """The named one-dimensional array, aligned and C-contiguous.
-
-    Raises:
-        ValueError: it is of another kind.
-    """
-    array = arrays[name]
-    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
-        raise ValueError(
-            f"{name} must be a {np.dtype(dtype)} array with one axis, got {describe(array)}"
-        )
-    return np.require(array, requirements=["C", "A"])
 
 
 def check_keys(what: str, expected: set[str], given: Mapping[str, Any]) -> None:
@@ -290,6 +269,9 @@ def layout_from(settings: Mapping[str, Any]) -> Layout:
     Raises:
         ValueError: they describe none.
     """
+    missing = sorted({"dim", "metric", "dtype"} - set(settings))
+    if missing:
+        raise ValueError(f"settings: missing {missing}")
     try:
         return Layout(settings["dim"], settings["metric"], settings["dtype"])
     except (TypeError, ValueError) as error:

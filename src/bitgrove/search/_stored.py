@@ -1,4 +1,4 @@
-"""A FANNG index from the arrays and settings that a file holds; nothing in them is trusted."""
+"""An index from the arrays and settings that a file holds; nothing in them is trusted."""
 
 from __future__ import annotations
 
@@ -42,10 +42,9 @@ def modern(
         arrays,
     )
     ids = _array("ids", arrays, np.int64, 1)
-    last = int(ids.max(initial=-1))
     new = {"vectors": arrays["vectors"], "ids": ids}
     now = dict(settings) | {
-        "next_id": max(last, len(ids) - 1) + 1,
+        "next_id": _next_id(ids),
         "width": _core.DEFAULT_WIDTH,
     }
     if built is True:
@@ -84,8 +83,9 @@ def restore(
         ValueError: naming the array or setting at fault.
     """
     built, coded = settings.get("built"), settings.get("coded", False)
-    if type(built) is not bool or type(coded) is not bool:
-        raise ValueError("settings: built and coded must be true or false")
+    exact = settings.get("exact", False)
+    if not all(type(flag) is bool for flag in (built, coded, exact)):
+        raise ValueError("settings: built, coded and exact must be true or false")
     graph = {"edges"} | ({"low", "codes"} if coded else set())
     check_keys(
         "settings",
@@ -94,13 +94,8 @@ def restore(
     )
     optional = {"vertices"} & set(arrays)
     check_keys("arrays", {"vectors", "ids"} | ((graph | optional) if built else set()), arrays)
-    rows = _writable(as_bytes(layout.check_held("vectors", arrays["vectors"])))
-    ids = _writable(_array("ids", arrays, np.int64, 1))
-    if len(ids) != len(rows):
-        raise ValueError(f"ids: expected one for each of {len(rows)} rows, got {len(ids)}")
     native.restore(
-        rows,
-        ids,
+        *_rows_and_ids(layout, arrays),
         _int("next_id", settings, 0, 2**63 - 1),
         _writable(_array("edges", arrays, np.uint32, 2)) if built else None,
         _array("vertices", arrays, np.uint32, 1) if optional else None,
@@ -108,12 +103,47 @@ def restore(
         _writable(_array("codes", arrays, np.uint8, 2)) if coded else None,
         _float("step", settings) if coded else 1.0,
         _int("lift_places", settings, 0, 4096) if coded else 0,
-        bool(settings["exact"]) if coded else False,
+        exact,
         _int("start", settings, -1, 2**31) if built else -1,
         _float("squared_bound", settings) if built else 0.0,
         _int("checked", settings, 0, 2**31) if built else 0,
         verify,
     )
+
+
+def restore_flat(
+    native: _core.FlatIndex,
+    layout: Layout,
+    arrays: Mapping[str, npt.NDArray],
+    settings: Mapping[str, Any],
+    verify: bool,
+) -> None:
+    """Give an empty index the arrays, without copying those that may be written.
+
+    Raises:
+        ValueError: naming the array or setting at fault.
+    """
+    check_keys("arrays", {"vectors", "ids"}, arrays)
+    rows, ids = _rows_and_ids(layout, arrays)
+    if "next_id" not in settings:  # version 1
+        settings = dict(settings) | {"next_id": _next_id(ids)}
+    check_keys("settings", {"type", "dim", "metric", "dtype", "next_id"}, settings)
+    native.restore(rows, ids, _int("next_id", settings, 0, 2**63 - 1), verify)
+
+
+def _next_id(ids: npt.NDArray[np.int64]) -> int:
+    """In version 1 the id of a row that was added without one was its number."""
+    return max(int(ids.max(initial=-1)), len(ids) - 1) + 1
+
+
+def _rows_and_ids(
+    layout: Layout, arrays: Mapping[str, npt.NDArray]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    rows = _writable(as_bytes(layout.check_held("vectors", arrays["vectors"])))
+    ids = _writable(_array("ids", arrays, np.int64, 1))
+    if len(ids) != len(rows):
+        raise ValueError(f"ids: expected one for each of {len(rows)} rows, got {len(ids)}")
+    return rows, ids
 
 
 def _first_equal(rows: npt.NDArray) -> npt.NDArray[np.uint32] | None:
