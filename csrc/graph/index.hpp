@@ -124,7 +124,8 @@ class FanngIndex : public Index {
   private:
     std::vector<Row> rows_of(const std::int64_t* ids, std::size_t count) const;
     const Graph& graph() const;
-    // Searches bear a fault in rows or edges; what changes the graph does not, and calls this first.
+    // Searches bear a fault in rows or edges; what changes the graph does not, and calls this
+    // first.
     void check_once();
 
     std::uint32_t max_degree_;
