@@ -63,6 +63,29 @@ void approx_gradient(In<float, 1> gradient, In<float, 1> x, Out<float, 1> out,
     });
 }
 
+// The speed limit of a walk on a graph: distances to rows whose numbers are known ahead, so that a
+// few are on their way from memory while those before are measured.
+void fetch_and_measure(In<std::uint8_t, 1> point, In<std::uint8_t, 2> table,
+                       In<std::uint32_t, 1> rows, Out<std::uint32_t, 1> out) {
+    const std::size_t count = rows.shape(0), bytes = table.shape(1);
+    require(point.shape(0) == bytes && out.shape(0) == count,
+            "[fetch_and_measure] point must be a row of the table, out as long as rows");
+    for (std::size_t i = 0; i < count; ++i) {
+        require(rows.data()[i] < table.shape(0), "[fetch_and_measure] rows must be in the table");
+    }
+    nb::gil_scoped_release nogil;
+    constexpr std::size_t block = 16;
+    const DistanceRowsFn measure = active().distance_rows.l2_u8;
+    for (std::size_t i = 0; i < count; i += block) {
+        for (std::size_t j = i + block; j < std::min(count, i + 2 * block); ++j) {
+            const std::uint8_t* row = table.data() + rows.data()[j] * bytes;
+            for (std::size_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b);
+        }
+        measure(point.data(), table.data(), bytes, rows.data() + i, std::min(block, count - i),
+                bytes, out.data() + i);
+    }
+}
+
 // The best of as many short runs as fit.
 double popcount_peak(double seconds) {
     require(seconds > 0 && seconds <= 60, "[popcount_peak] seconds must be in 0 to 60");

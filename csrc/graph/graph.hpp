@@ -57,6 +57,9 @@ struct TraverseOptions {
     std::uint64_t seed = 0;
     double success = 0.90;           // of naive downhill walks, when traverse-add may stop ...
     std::size_t calls_per_row = 50;  // ... and it stops at this many calls
+    double tau = 0;                  // of eq. 3; above 0 for l2 only
+    bool refine = true;
+    std::size_t refine_budget = kBudget;  // distances of each vertex's walk
 };
 
 // The paper's construction. Rows stay in their order, and there are no codes.

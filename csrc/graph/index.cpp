@@ -150,7 +150,7 @@ void FanngIndex::search(const Queries& queries, const Asked& asked, const Tick& 
         }
         options.starts = starts.data();
     }
-    if (rows_.size() == 0) return scan(rows_, queries, tick);
+    if (rows_.size() == 0 || (rows_.size() == 1 && !graph_)) return scan(rows_, queries, tick);
     const Graph& graph = this->graph();
     std::vector<std::unique_ptr<Search>> searches(std::max<std::size_t>(1, queries.threads));
     {
@@ -183,7 +183,7 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
     check_rows(format(), queries.rows, queries.count, "queries");
     std::vector<Row> first;
     if (starts) first = rows_of(starts, queries.count);
-    if (rows_.size() == 0) return scan(rows_, queries, tick);
+    if (rows_.size() == 0 || (rows_.size() == 1 && !graph_)) return scan(rows_, queries, tick);
     const Graph& graph = this->graph();
     const Space space(format());
     const std::size_t bytes = format().row_bytes;
@@ -191,17 +191,8 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
         Walk walk;
         TopK best;
     };
-    struct Truncated {
-        const Edges& edges;
-        std::size_t degree;
-        std::span<const Row> of(Row v) const {
-            const auto ends = edges.of(v);
-            std::size_t kept = 0;
-            while (kept < std::min(degree, ends.size()) && ends[kept] < edges.rows()) ++kept;
-            return ends.first(kept);  // up to what a damaged file may hold
-        }
-    };
-    const Truncated edges{graph.edges, degree};
+    const Truncated<Edges> edges{graph.edges, degree};
+    const Pairs pairs = graph.pairs(rows_);
     std::vector<Scratch> scratch(std::max<std::size_t>(1, queries.threads));
     const auto work = [&](std::size_t begin, std::size_t end, std::size_t worker) {
         auto& [walk, best] = scratch[worker];
@@ -220,7 +211,8 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
             const Row start = starts ? graph.twins.vertex_of(first[q]) : graph.start;
             computed += graph::backtrack(
                 edges, rows_.size(), start, budget, walk,
-                [&](Row row) { return space.toward(query, rows_.row(row)); }, visit);
+                [&](Row row) { return space.toward(query, rows_.row(row)); }, visit,
+                [&](Row row) { pairs.prefetch(row); });
             write_result(best, space, queries, q);
         }
         computed_.fetch_add(computed, std::memory_order_relaxed);

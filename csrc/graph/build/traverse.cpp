@@ -1,83 +1,86 @@
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "../graph.hpp"
 #include "../random.hpp"
 #include "prepare.hpp"
+#include "refine.hpp"
 #include "traverse_add.hpp"
 
 namespace bitgrove::graph {
 namespace {
 
-// Algorithm 4 on random pairs, until the walks of one round succeed often enough.
+constexpr std::size_t kFirstBlock = 64;  // pairs tried side by side in an empty graph ...
+constexpr double kBlockShare = 0.25;     // ... and later for each pair that failed so far
+
+// Algorithm 4 on random pairs, until the walks of one round succeed often enough. The pairs of a
+// block are tried side by side; what they add is never much against what there is.
 void traverse(GrowingEdges& growing, const std::vector<Row>& vertices, const Pairs& key,
               const TraverseOptions& options, const Tick& tick) {
     const auto count = static_cast<std::uint32_t>(vertices.size());
     if (count < 2) return;
     const std::size_t most = options.calls_per_row * count;
-    const std::size_t round = std::max<std::size_t>(64, count / 4);
+    const std::size_t round = std::max<std::size_t>(kFirstBlock, count / 4);
     Random random(options.seed);
-    TraverseAdd<Pairs> traverse_add(growing, key);
-    std::size_t successes = 0;
-    for (std::size_t call = 1; call <= most; ++call) {
-        const std::uint32_t a = random.below(count);
-        const std::uint32_t other = random.below(count - 1);
-        const std::uint32_t b = other < a ? other : other + 1;
-        successes += traverse_add(vertices[a], vertices[b]);
-        if (tick && call % 1024 == 0) tick(call, most, "traverse");
-        if (call % round == 0) {
-            if (static_cast<double>(successes) >= options.success * static_cast<double>(round)) {
-                break;
-            }
-            successes = 0;
+    TraverseAdd<Pairs> traverse_add(growing, key, options.tau, options.threads);
+    std::vector<std::pair<Row, Row>> calls;
+    std::size_t called = 0, failed = 0, called_in_round = 0, succeeded_in_round = 0;
+    while (called < most) {
+        const std::size_t block = std::min(
+            {round, most - called, std::max(kFirstBlock, static_cast<std::size_t>(
+                                                             kBlockShare * double(failed)))});
+        calls.clear();
+        while (calls.size() < block) {
+            const std::uint32_t a = random.below(count);
+            const std::uint32_t b = random.below(count - 1);
+            calls.push_back({vertices[a], vertices[b < a ? b : b + 1]});
         }
+        const std::size_t succeeded = traverse_add(calls);
+        called += block;
+        failed += block - succeeded;
+        called_in_round += block;
+        succeeded_in_round += succeeded;
+        if (tick) tick(called, most, "traverse");
+        if (called_in_round < round) continue;
+        if (double(succeeded_in_round) >= options.success * double(called_in_round)) break;
+        called_in_round = succeeded_in_round = 0;
     }
     if (tick) tick(most, most, "traverse");
 }
 
-// Algorithm 3 from every vertex for itself, then algorithm 2 on what it saw. Reads the old graph
-// and writes the new one, so that the order in which threads come does not matter.
-void refine(Graph& graph, const Rows& rows, const GrowingEdges& growing,
-            const std::vector<Row>& vertices, const TraverseOptions& options, const Tick& tick) {
-    const Pairs key = graph.pairs(rows);
-    const std::size_t limit = kept_degree(graph.edges.stride());
-    struct Scratch {
-        Walk walk;
-        std::vector<Ranked> seen, kept;
-    };
-    std::vector<Scratch> scratch(std::max<std::size_t>(1, options.threads));
-    const auto work = [&](std::size_t begin, std::size_t end, std::size_t worker) {
-        auto& [walk, seen, kept] = scratch[worker];
-        for (std::size_t i = begin; i < end; ++i) {
-            const Row v = vertices[i];
-            seen.clear();
-            const auto visit = [&seen](Row row, Key k) {
-                seen.push_back(ranked(k, row));
-                return false;
-            };
-            backtrack(
-                growing, vertices.size(), v, kBudget, walk, [&](Row row) { return key(row, v); },
-                visit);
-            std::sort(seen.begin(), seen.end());
-            prune(v, seen, limit, key, kept);
-            graph.edges.assign(v, kept);
-        }
-    };
-    parallel_blocks(vertices.size(), 64, options.threads, "refine", tick, work);
+// Without the refinement: the shortest edges that traverse-add has found.
+void truncate(const GrowingEdges& growing, Edges& edges, const std::vector<Row>& vertices,
+              std::size_t limit) {
+    for (const Row v : vertices) {
+        const auto list = growing.of(v);
+        edges.assign(v, std::vector<Ranked>(list.begin(),
+                                            list.begin() + std::min(limit, list.size())));
+    }
 }
 
 }  // namespace
 
 Graph build_by_traversal(const Rows& rows, std::uint32_t max_degree, const TraverseOptions& options,
                          const Tick& tick) {
+    if (options.tau > 0 && rows.format().metric != Metric::l2) {
+        throw std::invalid_argument("tau is a Euclidean distance: it needs the metric l2");
+    }
     Graph graph = prepare(rows, max_degree);
     const std::vector<Row> vertices = vertices_of(graph);
     graph.start = central_vertex(graph, rows, vertices);
     graph.linked = vertices.size();
     {
         GrowingEdges growing(rows.size());
-        traverse(growing, vertices, graph.pairs(rows), options, tick);
-        refine(graph, rows, growing, vertices, options, tick);
+        const Pairs key = graph.pairs(rows);
+        const std::size_t limit = kept_degree(max_degree);
+        traverse(growing, vertices, key, options, tick);
+        if (options.refine) {
+            refine(growing, graph.edges, vertices, key,
+                   {options.threads, options.refine_budget, limit, options.tau}, tick);
+        } else {
+            truncate(growing, graph.edges, vertices, limit);
+        }
     }
     repair_all(graph, rows, options.threads, tick);
     return graph;

@@ -17,6 +17,7 @@ namespace bitgrove::graph {
 struct GrowingEdges {
     explicit GrowingEdges(std::size_t rows) : lists(rows) {}
     std::span<const Ranked> of(Row v) const { return lists[v]; }
+    void prefetch(Row v) const { __builtin_prefetch(&lists[v]); }
 
     std::vector<std::vector<Ranked>> lists;
 };
@@ -36,7 +37,8 @@ class Edges {
     std::size_t degree(Row v) const {
         const Row* ends = list(v);
         std::size_t degree = 0;
-        while (degree < stride_ && ends[degree] != kNoRow) ++degree;
+        // kNoRow, or what a damaged file holds
+        while (degree < stride_ && ends[degree] < rows_) ++degree;
         return degree;
     }
     std::span<const Row> of(Row v) const { return {list(v), degree(v)}; }

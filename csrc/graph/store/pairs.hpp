@@ -21,6 +21,16 @@ struct Pairs {
         return key_of_distance(space.squared(key) + rise * rise);
     }
 
+    // Squared l2 without a lift: what a key stands for.
+    float squared(Key key) const { return space.squared(key); }
+
+    void prefetch(Row row) const {
+        const std::uint8_t* line = base + row * bytes;
+        for (std::size_t i = 0; i < bytes && i < kPrefetched; i += 64) __builtin_prefetch(line + i);
+    }
+
+    static constexpr std::size_t kPrefetched = 512;  // bytes of a row; the CPU fetches what follows
+
     Space space;
     const std::uint8_t* base;
     std::size_t bytes;

@@ -1,4 +1,4 @@
-// The two walks of FANNG (Harwood and Drummond, CVPR 2016): downhill and backtracking.
+// FANNG's backtracking search (Harwood and Drummond, CVPR 2016, algorithm 3).
 #pragma once
 #include <algorithm>
 #include <bit>
@@ -9,28 +9,6 @@
 #include "../key.hpp"
 
 namespace bitgrove::graph {
-
-// Algorithm 1 toward a row of the graph: take the first edge that gets closer, where ties go to the
-// lower row and the target is closest to itself. Returns the target, or the local minimum.
-template <typename Graph, typename Pair>
-Row downhill(const Graph& graph, Row from, Row target, const Pair& key) {
-    if (from == target) return target;
-    Ranked here = ranked(key(from, target), from);
-    for (;;) {
-        bool moved = false;
-        for (const auto edge : graph.of(row_of(here))) {
-            const Row end = static_cast<Row>(edge);
-            if (end == target) return target;
-            const Ranked there = ranked(key(end, target), end);
-            if (there < here) {
-                here = there;
-                moved = true;
-                break;
-            }
-        }
-        if (!moved) return row_of(here);
-    }
-}
 
 // The rows that a walk has seen: an open-addressing table, so that its cost depends on the budget
 // of the walk and not on the size of the graph.
@@ -67,12 +45,31 @@ struct Walk {
     Visited visited;
 };
 
+// The first `degree` edges of every list, for a search: the paper's truncation at query time.
+template <typename Graph>
+struct Truncated {
+    auto of(Row v) const {
+        const auto edges = graph.of(v);
+        return edges.first(std::min(degree, edges.size()));
+    }
+    void prefetch(Row v) const { graph.prefetch(v); }
+
+    const Graph& graph;
+    std::size_t degree;
+};
+
+struct PrefetchNothing {
+    void operator()(Row) const {}
+};
+
 // Algorithm 3: backtracking search. Each row reached is visited once, by visit(row, key), which
 // returns whether to stop. `toward(row)` is called at most `budget` times (at least once) and no
-// more often than there are `rows`. Returns how often.
-template <typename Graph, typename Toward, typename Visit>
+// more often than there are `rows`; `prefetch(row)` may be called before. Returns how many distances
+// were computed.
+template <typename Graph, typename Toward, typename Visit, typename Prefetch = PrefetchNothing>
 std::size_t backtrack(const Graph& graph, std::size_t rows, Row start, std::size_t budget,
-                      Walk& walk, const Toward& toward, Visit visit) {
+                      Walk& walk, const Toward& toward, Visit visit, Prefetch prefetch = {}) {
+    constexpr std::size_t kAhead = 4;  // edges of the front whose ends are asked for
     budget = std::max<std::size_t>(1, std::min(budget, rows));
     walk.visited.reset(budget);
     walk.queue.clear();
@@ -85,6 +82,7 @@ std::size_t backtrack(const Graph& graph, std::size_t rows, Row start, std::size
         ++computed;
         walk.queue.push_back({ranked(key, row), 0});
         std::push_heap(walk.queue.begin(), walk.queue.end(), farther);
+        if (row_of(walk.queue.front().vertex) == row) graph.prefetch(row);
         return visit(row, key);
     };
     walk.visited.insert(start);
@@ -93,8 +91,15 @@ std::size_t backtrack(const Graph& graph, std::size_t rows, Row start, std::size
         // The front keeps its place while its edges are tried one by one: its key does not change.
         Walk::Entry& front = walk.queue.front();
         const auto edges = graph.of(row_of(front.vertex));
+        const auto ask = [&](std::size_t i) {
+            if (i < edges.size()) prefetch(static_cast<Row>(edges[i]));
+        };
+        if (front.edge == 0) {
+            for (std::size_t i = 0; i < kAhead; ++i) ask(i);
+        }
         Row end = kNoRow;
         while (front.edge < edges.size()) {
+            ask(front.edge + kAhead);
             const Row next = static_cast<Row>(edges[front.edge++]);
             if (walk.visited.insert(next)) {
                 end = next;
