@@ -179,12 +179,14 @@ void build(FanngIndex& index, std::size_t threads, std::uint64_t seed, std::size
 }
 
 void build_by_traversal(FanngIndex& index, std::size_t threads, std::uint64_t seed, double success,
-                        nb::object progress) {
+                        double tau, bool refine, nb::object progress) {
     Ticker ticker(std::move(progress));
     TraverseOptions options;
     options.threads = threads;
     options.seed = seed;
     options.success = success;
+    options.tau = tau;
+    options.refine = refine;
     nb::gil_scoped_release nogil;
     index.build_by_traversal(options, std::ref(ticker));
 }
@@ -342,7 +344,7 @@ void bind_graph(nb::module_& m) {
         .def("build", &build, "threads"_a, "seed"_a, "width"_a, "relax"_a, "codes"_a,
              "progress"_a.none())
         .def("build_by_traversal", &build_by_traversal, "threads"_a, "seed"_a, "success"_a,
-             "progress"_a.none())
+             "tau"_a, "refine"_a, "progress"_a.none())
         .def("search", &search, "queries"_a.noconvert(), "k"_a, "width"_a, "budget"_a,
              "nanoseconds"_a, "starts"_a.noconvert().none(), "flags"_a.noconvert().none(),
              "threads"_a, "distances"_a.noconvert(), "ids"_a.noconvert())

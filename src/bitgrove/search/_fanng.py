@@ -139,14 +139,18 @@ class Fanng(RowIndex[_core.FanngIndex]):
         progress: Progress | None = None,
         *,
         success: float = 0.90,
+        tau: float = 0.0,
+        refine: bool = True,
     ) -> None:
         """Build the graph as the paper does; an earlier graph is replaced.
 
         Traverse-add on random pairs of rows (alg. 4) until naive walks succeed often enough, then
         the refinement (sec. 3.6) under the degree limit (sec. 3.7). Distances are exact. Takes some
-        ten times as long as :meth:`build`. Differences: ties are broken by row number, and a part
-        (an eighth) of the degree limit is kept for links that make sure that every row is found
-        when it is its own query.
+        ten times as long as :meth:`build`. Differences: ties are broken by row number; the pairs of
+        a block walk side by side on the graph as it was, and what follows from an edge added is
+        tried in generations, not one by one; each row is refined from a thousand rows seen; and a
+        part (an eighth) of the degree limit is kept for links that make sure that every row is
+        found when it is its own query.
 
         Args:
             threads: by default one for each CPU; the graph does not depend on it.
@@ -154,16 +158,35 @@ class Fanng(RowIndex[_core.FanngIndex]):
             progress: as for :meth:`build`.
             success: rate of naive downhill walks that must succeed before the refinement; the
                 paper uses 0.90, its successor 0.98. There are at most 50 walks for each row.
+            tau: a Euclidean distance, not squared, for the metric ``l2`` only (eq. 3): an edge is
+                occluded only if that still holds for every point nearer to its end than this. On a
+                graph with all such edges the naive walk finds the nearest row of any query nearer
+                to it than ``tau``. Edges grow many times more: raise ``max_degree`` with it. Rows
+                of the other metrics have no such balls; for ``cosine``, add unit vectors as ``l2``.
+            refine: or keep the shortest edges of each row that the walks left; the graph is built
+                in half the time, and searches need more distances.
 
         Raises:
+            ValueError: a ``tau`` above 0 with another metric than ``l2``.
             KeyboardInterrupt: Ctrl-C; the index is as it was.
         """
         if not 0.0 <= success <= 1.0:
             raise ValueError(f"success must be in 0 ..= 1, got {success}")
+        if not 0.0 <= tau < float("inf"):
+            raise ValueError(f"tau must be a finite distance of at least 0, got {tau}")
+        if tau > 0 and self.metric != "l2":
+            raise ValueError(
+                f"tau is a Euclidean distance: it needs the metric l2, this index has {self.metric}"
+            )
         seed = _checked_seed(seed)
         with self._storage.changing(None):
             self._native.build_by_traversal(
-                usable_threads(threads), seed, float(success), _called(progress)
+                usable_threads(threads),
+                seed,
+                float(success),
+                float(tau),
+                bool(refine),
+                _called(progress),
             )
 
     def search(
