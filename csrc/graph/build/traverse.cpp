@@ -28,8 +28,8 @@ void traverse(GrowingEdges& growing, const std::vector<Row>& vertices, const Pai
     std::size_t called = 0, failed = 0, called_in_round = 0, succeeded_in_round = 0;
     while (called < most) {
         const std::size_t block = std::min(
-            {round, most - called, std::max(kFirstBlock, static_cast<std::size_t>(
-                                                             kBlockShare * double(failed)))});
+            {round, most - called,
+             std::max(kFirstBlock, static_cast<std::size_t>(kBlockShare * double(failed)))});
         calls.clear();
         while (calls.size() < block) {
             const std::uint32_t a = random.below(count);
@@ -54,8 +54,8 @@ void truncate(const GrowingEdges& growing, Edges& edges, const std::vector<Row>&
               std::size_t limit) {
     for (const Row v : vertices) {
         const auto list = growing.of(v);
-        edges.assign(v, std::vector<Ranked>(list.begin(),
-                                            list.begin() + std::min(limit, list.size())));
+        edges.assign(
+            v, std::vector<Ranked>(list.begin(), list.begin() + std::min(limit, list.size())));
     }
 }
 

@@ -55,7 +55,7 @@ class TraverseAdd {
             const std::span<const Call> walks(todo_);
             downhill_all(graph_, walks.subspan(begin, end - begin), key_, ends_.data() + begin);
         };
-        parallel_blocks(todo_.size(), kWalks, threads_, "", nullptr, work);
+        parallel_blocks(todo_.size(), kWalks, threads_for(todo_.size()), "", nullptr, work);
         failed_.clear();
         for (std::size_t i = 0; i < todo_.size(); ++i) {
             if (ends_[i] != todo_[i].second) failed_.push_back(ranked(ends_[i], Row(i)));
@@ -81,7 +81,7 @@ class TraverseAdd {
                 }
             }
         };
-        parallel_blocks(failed_.size(), kEdges, threads_, "", nullptr, work);
+        parallel_blocks(failed_.size(), kEdges, threads_for(failed_.size()), "", nullptr, work);
         todo_.clear();
         for (std::size_t b = 0; b < blocks; ++b) {
             todo_.insert(todo_.end(), next_[b].begin(), next_[b].end());
@@ -115,14 +115,16 @@ class TraverseAdd {
     }
 
     static constexpr std::size_t kWalks = 256, kEdges = 256;  // that a thread takes at a time
+    static constexpr std::size_t kAlone = 2048;  // fewer of them are not worth starting threads
+    std::size_t threads_for(std::size_t count) const { return count < kAlone ? 1 : threads_; }
 
     GrowingEdges& graph_;
     const Pair& key_;
     const Occlusion<Pair> occluded_;
     const std::size_t threads_;
-    std::vector<Call> todo_;       // the walks of this generation ...
-    std::vector<Row> ends_;        // ... where they end ...
-    std::vector<Ranked> failed_;   // ... and (that row, number of the walk) where it is not reached
+    std::vector<Call> todo_;      // the walks of this generation ...
+    std::vector<Row> ends_;       // ... where they end ...
+    std::vector<Ranked> failed_;  // ... and (that row, number of the walk) where it is not reached
     std::vector<std::vector<Call>> next_;
 };
 

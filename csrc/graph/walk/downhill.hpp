@@ -39,7 +39,7 @@ template <typename Graph, typename Pair>
 void downhill_all(const Graph& graph, std::span<const std::pair<Row, Row>> walks, const Pair& key,
                   Row* ends) {
     constexpr std::size_t kLanes = 16;  // walks under way
-    constexpr std::size_t kAhead = 4;  // rows asked for at a time
+    constexpr std::size_t kAhead = 4;   // rows asked for at a time
     enum class Next { begin, find_list, read_list, try_edges };
     using Edge = std::remove_cvref_t<decltype(*graph.of(0).data())>;
     struct Lane {

@@ -64,8 +64,8 @@ struct PrefetchNothing {
 
 // Algorithm 3: backtracking search. Each row reached is visited once, by visit(row, key), which
 // returns whether to stop. `toward(row)` is called at most `budget` times (at least once) and no
-// more often than there are `rows`; `prefetch(row)` may be called before. Returns how many distances
-// were computed.
+// more often than there are `rows`; `prefetch(row)` may be called before. Returns how many
+// distances were computed.
 template <typename Graph, typename Toward, typename Visit, typename Prefetch = PrefetchNothing>
 std::size_t backtrack(const Graph& graph, std::size_t rows, Row start, std::size_t budget,
                       Walk& walk, const Toward& toward, Visit visit, Prefetch prefetch = {}) {
