@@ -36,12 +36,12 @@ def test_the_vote_is_the_kernel_sum_over_the_nearest(artifact):
     embeddings = session.embed(x)
     codes = np.clip(np.rint((embeddings - examples.offset) / np.float32(examples.step)), 0, 255)
     assert examples.projection is None
-    held = examples.index.vectors.astype(np.float64)
+    held, ids = examples.index.vectors.astype(np.float64), examples.index.ids
     for code, prediction in zip(codes, session.classify(x), strict=True):
         squared = ((held - code) ** 2).sum(1) * examples.step**2
-        nearest = np.lexsort((np.arange(len(held)), squared))[: examples.k]
+        nearest = np.lexsort((ids, squared))[: examples.k]
         weights = np.exp(-(squared[nearest] - squared.min()) / (2 * examples.bandwidth**2))
-        votes = np.bincount(examples.labels[nearest], weights, minlength=3)
+        votes = np.bincount(examples.labels[ids[nearest]], weights, minlength=3)
         votes /= np.bincount(examples.labels)
         assert prediction.label == examples.classes[votes.argmax()]
         assert prediction.confidence == pytest.approx(votes.max() / votes.sum(), rel=1e-4)

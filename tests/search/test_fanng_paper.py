@@ -114,8 +114,9 @@ def test_threads_do_not_change_the_graph(refine):
         graphs.append(index.arrays()["edges"])
     np.testing.assert_array_equal(graphs[0], graphs[1])
     np.testing.assert_array_equal(graphs[0], graphs[2])
-    index.build_by_traversal(seed=10, refine=refine)
-    assert (index.arrays()["edges"] != graphs[0]).any()
+    if not refine:  # which sees all of so few rows, whatever the rough graph
+        index.build_by_traversal(seed=10, refine=False)
+        assert (index.arrays()["edges"] != graphs[0]).any()
 
 
 def test_without_refinement_every_row_is_still_found():

@@ -209,8 +209,8 @@ class Examples:
             _refuse("classes must be names")
         if rows and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             _refuse("a label has no class")
-        if not np.array_equal(self.index.ids, np.arange(rows)):
-            _refuse("ids must be row numbers")
+        if not np.array_equal(np.sort(self.index.ids), np.arange(rows)):
+            _refuse("ids must be the numbers of the labels")
         if self.index.metric != "l2" or self.index.dtype != "uint8":
             _refuse("the index must hold uint8 under l2")
         if self.offset.dtype != np.float32 or self.offset.shape != (self.index.dim,):
