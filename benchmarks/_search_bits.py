@@ -46,7 +46,7 @@ class FaissBinaryGraph:
 class OurBitGraph:
     """``Fanng`` for Hamming distances."""
 
-    def __init__(self, *, degree: int = 32) -> None:
+    def __init__(self, *, degree: int = 64) -> None:
         self._degree, self._threads = degree, 1
 
     def build(self, base: npt.NDArray, threads: int) -> None:

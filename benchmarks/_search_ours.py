@@ -15,7 +15,7 @@ from bitgrove.search import Fanng
 class Ours:
     """``Fanng`` on the rows as they are: uint8 where the data are integers, else float32."""
 
-    def __init__(self, *, degree: int = 32, **build: Any) -> None:
+    def __init__(self, *, degree: int = 64, **build: Any) -> None:
         self._degree, self._build, self._threads = degree, build, 1
 
     def build(self, base: npt.NDArray, threads: int) -> None:

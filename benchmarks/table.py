@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from _runtime_table import runtime
+from _search_table import search
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -28,6 +29,8 @@ def main() -> None:
     tables = {"results": results(), "methods": methods()}
     if (RESULTS / "runtime.json").exists():
         tables["runtime"] = runtime(load("runtime"))
+    if (RESULTS / "search.json").exists():
+        tables["search"] = search(load("search"))
     for name, table in tables.items():
         start, end = f"<!-- {name}: benchmarks/table.py -->", f"<!-- end of {name} -->"
         before, rest = wanted.split(start)
