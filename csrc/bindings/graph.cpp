@@ -102,18 +102,28 @@ Queries queries_of(const Index& index, const Bytes& rows, std::size_t k, std::si
     return {data, rows.shape(0), k, threads, distances.data(), ids.data()};
 }
 
-void add_flat(FlatIndex& index, Bytes rows, std::optional<Ids> ids, std::size_t) {
-    const std::uint8_t* data = checked(index, rows);
-    const std::int64_t* numbers = checked(ids, rows.shape(0));
-    nb::gil_scoped_release nogil;
-    index.add(data, rows.shape(0), numbers);
-}
-
-void add_fanng(FanngIndex& index, Bytes rows, std::optional<Ids> ids, std::size_t threads) {
+void add(Index& index, Bytes rows, std::optional<Ids> ids, std::size_t threads) {
     const std::uint8_t* data = checked(index, rows);
     const std::int64_t* numbers = checked(ids, rows.shape(0));
     nb::gil_scoped_release nogil;
     index.add(data, rows.shape(0), numbers, threads);
+}
+
+void remove(Index& index, Ids ids, std::size_t threads) {
+    nb::gil_scoped_release nogil;
+    index.remove(ids.data(), ids.shape(0), threads);
+}
+
+void update(Index& index, Ids ids, Bytes rows, std::size_t threads) {
+    const std::uint8_t* data = checked(index, rows);
+    const std::int64_t* numbers = checked(std::optional(ids), rows.shape(0));
+    nb::gil_scoped_release nogil;
+    index.update(data, rows.shape(0), numbers, threads);
+}
+
+bool untidy(const FanngIndex& index) {
+    nb::gil_scoped_release nogil;
+    return index.untidy();
 }
 
 nb::tuple rows(const Index& index) {
@@ -133,20 +143,32 @@ void search_all(const Index& index, Bytes queries, std::size_t k, std::size_t th
     index.search_all(asked, std::ref(ticker));
 }
 
+using Flags = In<std::uint8_t, 1>;
+
+void ask_for(FanngIndex::Asked& asked, const std::optional<Flags>& flags,
+             const std::optional<Ids>& filter) {
+    if (flags && filter) throw std::invalid_argument("[graph] flags or ids, not both");
+    if (flags) {
+        asked.flags = flags->data();
+        asked.filter_count = flags->shape(0);
+    }
+    if (filter) {
+        asked.filter = filter->data();
+        asked.filter_count = filter->shape(0);
+    }
+}
+
 void search(const FanngIndex& index, Bytes queries, std::size_t k, std::size_t width,
             std::size_t budget, std::int64_t nanoseconds, std::optional<Ids> starts,
-            std::optional<In<std::uint8_t, 1>> flags, std::size_t threads, Out<float, 2> distances,
-            Out<std::int64_t, 2> ids) {
+            std::optional<Flags> flags, std::optional<Ids> filter, std::size_t threads,
+            Out<float, 2> distances, Out<std::int64_t, 2> ids) {
     const Queries all = queries_of(index, queries, k, threads, distances, ids);
     FanngIndex::Asked asked;
     asked.width = width;
     asked.budget = budget;
     if (nanoseconds > 0) asked.time = std::chrono::nanoseconds(nanoseconds);
     asked.starts = checked(starts, queries.shape(0));
-    if (flags) {
-        asked.flags = flags->data();
-        asked.flag_count = flags->shape(0);
-    }
+    ask_for(asked, flags, filter);
     Ticker ticker{nb::none()};
     nb::gil_scoped_release nogil;
     index.search(all, asked, std::ref(ticker));
@@ -162,13 +184,40 @@ void backtrack(const FanngIndex& index, Bytes queries, std::size_t k, std::size_
     index.backtrack(all, budget, degree, from, std::ref(ticker));
 }
 
-NumPy<std::uint8_t> flags_of(const FanngIndex& index, Ids ids) {
-    std::vector<std::uint8_t> flags;
+Queries range_queries(const Index& index, const Bytes& rows, std::size_t threads) {
+    if (threads < 1) throw std::invalid_argument("[graph] threads must be at least 1");
+    return {checked(index, rows), rows.shape(0), 1, threads, nullptr, nullptr};
+}
+
+nb::tuple arrays_of(RangeResult result) {
+    return nb::make_tuple(array_of(std::move(result.limits)), array_of(std::move(result.distances)),
+                          array_of(std::move(result.ids)));
+}
+
+nb::tuple range_all(const Index& index, Bytes queries, float radius, std::size_t threads) {
+    const Queries asked = range_queries(index, queries, threads);
+    Ticker ticker{nb::none()};
+    std::optional<RangeResult> result;
     {
         nb::gil_scoped_release nogil;
-        flags = index.flags_of(ids.data(), ids.shape(0));
+        result = index.range_all(asked, radius, std::ref(ticker));
     }
-    return array_of(std::move(flags));
+    return arrays_of(std::move(*result));
+}
+
+nb::tuple range(const FanngIndex& index, Bytes queries, float radius, std::size_t width,
+                std::optional<Flags> flags, std::optional<Ids> filter, std::size_t threads) {
+    const Queries all = range_queries(index, queries, threads);
+    FanngIndex::Asked asked;
+    asked.width = width;
+    ask_for(asked, flags, filter);
+    Ticker ticker{nb::none()};
+    std::optional<RangeResult> result;
+    {
+        nb::gil_scoped_release nogil;
+        result = index.range(all, radius, asked, std::ref(ticker));
+    }
+    return arrays_of(std::move(*result));
 }
 
 void build(FanngIndex& index, std::size_t threads, std::uint64_t seed, std::size_t width,
@@ -318,6 +367,10 @@ void bind_graph(nb::module_& m) {
         .def("__len__", &Index::size)
         .def_prop_ro("next_id", &next_id)
         .def("rows", &rows)
+        .def("add", &add, "rows"_a.noconvert(), "ids"_a.noconvert().none(), "threads"_a)
+        .def("remove", &remove, "ids"_a.noconvert(), "threads"_a)
+        .def("update", &update, "ids"_a.noconvert(), "rows"_a.noconvert(), "threads"_a)
+        .def("range_all", &range_all, "queries"_a.noconvert(), "radius"_a, "threads"_a)
         .def("search_all", &search_all, "queries"_a.noconvert(), "k"_a, "threads"_a,
              "distances"_a.noconvert(), "ids"_a.noconvert());
     nb::class_<FlatIndex, Index>(m, "FlatIndex")
@@ -327,7 +380,6 @@ void bind_graph(nb::module_& m) {
                 new (self) FlatIndex(format_of(metric, dtype, dim));
             },
             "dim"_a, "metric"_a, "dtype"_a)
-        .def("add", &add_flat, "rows"_a.noconvert(), "ids"_a.noconvert().none(), "threads"_a)
         .def("restore", &restore_flat, "rows"_a.noconvert(), "ids"_a.noconvert(), "next_id"_a,
              "verify"_a);
     nb::class_<FanngIndex, Index>(m, "FanngIndex")
@@ -340,18 +392,20 @@ void bind_graph(nb::module_& m) {
             "dim"_a, "metric"_a, "dtype"_a, "max_degree"_a)
         .def_prop_ro("built", &FanngIndex::built)
         .def_prop_ro("distances_computed", &FanngIndex::distances_computed)
-        .def("add", &add_fanng, "rows"_a.noconvert(), "ids"_a.noconvert().none(), "threads"_a)
+        .def("untidy", &untidy)
         .def("build", &build, "threads"_a, "seed"_a, "width"_a, "relax"_a, "codes"_a,
              "progress"_a.none())
-        .def("build_by_traversal", &build_by_traversal, "threads"_a, "seed"_a, "success"_a,
-             "tau"_a, "refine"_a, "progress"_a.none())
+        .def("build_by_traversal", &build_by_traversal, "threads"_a, "seed"_a, "success"_a, "tau"_a,
+             "refine"_a, "progress"_a.none())
         .def("search", &search, "queries"_a.noconvert(), "k"_a, "width"_a, "budget"_a,
              "nanoseconds"_a, "starts"_a.noconvert().none(), "flags"_a.noconvert().none(),
-             "threads"_a, "distances"_a.noconvert(), "ids"_a.noconvert())
+             "filter"_a.noconvert().none(), "threads"_a, "distances"_a.noconvert(),
+             "ids"_a.noconvert())
+        .def("range", &range, "queries"_a.noconvert(), "radius"_a, "width"_a,
+             "flags"_a.noconvert().none(), "filter"_a.noconvert().none(), "threads"_a)
         .def("backtrack", &backtrack, "queries"_a.noconvert(), "k"_a, "budget"_a, "degree"_a,
              "starts"_a.noconvert().none(), "threads"_a, "distances"_a.noconvert(),
              "ids"_a.noconvert())
-        .def("flags_of", &flags_of, "ids"_a.noconvert())
         .def("state", &state)
         .def("restore", &restore, "rows"_a.noconvert(), "ids"_a.noconvert(), "next_id"_a,
              "edges"_a.noconvert().none(), "vertices"_a.noconvert().none(),

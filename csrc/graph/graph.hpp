@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "access.hpp"
 #include "parallel.hpp"
 #include "store/codes.hpp"
 #include "store/edges.hpp"
@@ -32,7 +33,8 @@ struct Graph {
     double squared_bound = 0;    // ip: the M^2 of the lifts, the largest |x|^2 when it was built
     std::vector<float> lift;     // ip: of each row; empty for other metrics
     std::size_t linked = 0;      // vertices that have been linked
-    std::size_t checked = 0;     // rows held when it was last checked that all of them are found
+    std::size_t checked = 0;     // rows held when it was last checked that all of them are found,
+                                 // less twice those removed since
 
     const float* lifts() const { return lift.empty() ? nullptr : lift.data(); }
     Pairs pairs(const Rows& rows) const { return {rows, lifts()}; }
@@ -72,8 +74,9 @@ inline std::size_t kept_degree(std::uint32_t max_degree) {
     return max_degree - (max_degree < 16 ? 1 : max_degree / 8);
 }
 
-// Adds the rows behind the last one of the graph.
-void add_rows(Graph& graph, const Rows& rows, std::size_t threads);
+// Adds the rows behind the last one of the graph. Searches may run beside it; what they must not
+// see half done is done alone.
+void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access& access = {});
 
 // Adds the new edge (u, v) in its place. If the list is full it makes room by dropping the end at
 // which most other edges arrive, and returns that end, else kNoRow. Needs counts of arrivals.
@@ -83,10 +86,11 @@ Row link(Graph& graph, const Measure& measure, Row u, Row v);
 // row that is; repeats until all are found. Then every vertex can be reached from the start.
 // Returns whether no other row lost an edge by it, which might have led to a third.
 bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
-            const Tick& tick);
+            const Tick& tick, const Access& access = {});
 
 // `repair` for all rows, until none loses an edge.
-void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick);
+void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick,
+                const Access& access = {});
 
 // Vertices that can be reached from the start, as flags.
 std::vector<bool> reachable(const Graph& graph);

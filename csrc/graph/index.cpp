@@ -1,6 +1,7 @@
 #include "index.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -9,8 +10,9 @@
 #include "walk/topk.hpp"
 
 namespace bitgrove::graph {
+
 void Index::refuse_reentry() const {
-    if (writer_.load() == std::this_thread::get_id()) {
+    if (changer_.load() == std::this_thread::get_id()) {
         throw std::logic_error("the index is being changed: its progress callback must not use it");
     }
 }
@@ -21,21 +23,41 @@ std::shared_lock<std::shared_mutex> Index::reading() const {
     return std::shared_lock(lock_);
 }
 
-Index::Writing::Writing(Index& index) : index(index) {
+Index::Changing::Changing(const Index& index) : index_(index) {
     index.refuse_reentry();
-    const std::lock_guard turn(index.gate_);
-    lock = std::unique_lock(index.lock_);
-    index.writer_ = std::this_thread::get_id();
+    turn_ = std::unique_lock(index.changes_);
+    if (index.torn_) {
+        throw std::logic_error(
+            "this process was forked while another thread changed the index: it can be searched, "
+            "but not changed; load it from a file");
+    }
+    index.changer_ = std::this_thread::get_id();
 }
 
-Index::Writing::~Writing() {
-    index.size_.store(index.rows_.size(), std::memory_order_release);
-    index.writer_ = std::thread::id{};
+Index::Changing::~Changing() {
+    if (turn_) index_.changer_ = std::thread::id{};
+}
+
+void Index::settle() {
+    settled_ = rows_.size();
+    size_.store(visible_count(), std::memory_order_release);
 }
 
 RowsView Index::rows() const {
     const auto lock = reading();
-    return rows_.view();
+    RowsView view = rows_.view();
+    view.count = settled_;
+    if (removed_ == 0) return view;
+    const std::size_t bytes = format().row_bytes;
+    auto data = allocate_block<std::uint8_t>(visible_count() * bytes);
+    auto ids = allocate_block<std::int64_t>(visible_count());
+    std::size_t next = 0;
+    for (std::size_t r = 0; r < settled_; ++r) {
+        if (!alive_[r]) continue;
+        std::memcpy(data.get() + next * bytes, rows_.row(r), bytes);
+        ids[next++] = rows_.id(r);
+    }
+    return {std::move(data), std::move(ids), next};
 }
 
 std::int64_t Index::next_id() const {
@@ -52,61 +74,11 @@ Rows Index::taken_over(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::s
     return fresh;
 }
 
-void Index::search_all(const Queries& queries, const Tick& tick) const {
-    const auto lock = reading();
-    check_rows(format(), queries.rows, queries.count, "queries");
-    scan(rows_, queries, tick);
+Allowed Index::visible() const {
+    return {removed_ ? alive_.data() : nullptr, settled_, visible_count(), {}};
 }
 
-void FlatIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
-    const Writing writing(*this);
-    rows_.append(rows, count, ids);
-}
-
-void FlatIndex::restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
-                        std::int64_t next_id, bool verify) {
-    const Writing writing(*this);
-    rows_ = taken_over(std::move(rows), std::move(ids), count, next_id, verify);
-}
-
-FanngIndex::FanngIndex(const Format& format, std::uint32_t max_degree)
-    : Index(format), max_degree_(max_degree) {
-    if (max_degree < 4 || max_degree > 1024) {
-        throw std::invalid_argument("max_degree must be in 4 ..= 1024, got " +
-                                    std::to_string(max_degree));
-    }
-}
-
-void FanngIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                     std::size_t threads) {
-    const Writing writing(*this);
-    check_once();
-    rows_.append(rows, count, ids);
-    if (graph_) add_rows(*graph_, rows_, threads);
-}
-
-void FanngIndex::build(const BuildOptions& options, const Tick& tick) {
-    const Writing writing(*this);
-    check_once();
-    graph_ = build_graph(rows_, max_degree_, options, tick);
-    built_.store(true, std::memory_order_release);
-}
-
-void FanngIndex::build_by_traversal(const TraverseOptions& options, const Tick& tick) {
-    const Writing writing(*this);
-    check_once();
-    graph_ = graph::build_by_traversal(rows_, max_degree_, options, tick);
-    built_.store(true, std::memory_order_release);
-}
-
-void FanngIndex::check_once() {
-    if (checked_) return;
-    check_rows(format(), rows_.row(0), rows_.size(), "vectors");
-    if (graph_) check_edges(*graph_, rows_.size());
-    checked_ = true;
-}
-
-std::vector<Row> FanngIndex::rows_of(const std::int64_t* ids, std::size_t count) const {
+std::vector<Row> Index::rows_of(const std::int64_t* ids, std::size_t count) const {
     std::vector<Row> rows(count);
     for (std::size_t i = 0; i < count; ++i) {
         rows[i] = rows_.find(ids[i]);
@@ -117,11 +89,112 @@ std::vector<Row> FanngIndex::rows_of(const std::int64_t* ids, std::size_t count)
     return rows;
 }
 
-std::vector<std::uint8_t> FanngIndex::flags_of(const std::int64_t* ids, std::size_t count) const {
+std::vector<Row> Index::distinct_rows(const std::int64_t* ids, std::size_t count) const {
+    std::vector<Row> rows = rows_of(ids, count);
+    std::vector<Row> sorted = rows;
+    std::sort(sorted.begin(), sorted.end());
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice != sorted.end()) {
+        throw std::invalid_argument("ids: id " + std::to_string(rows_.id(*twice)) +
+                                    " is given twice");
+    }
+    return rows;
+}
+
+void Index::replace(const std::vector<Row>& gone, const std::uint8_t* rows, std::size_t count,
+                    const std::int64_t* ids) {
+    Rows fresh = rows_;
+    std::vector<bool> goes(fresh.size());
+    for (const Row row : gone) {
+        goes[row] = true;
+        fresh.release_id(row);
+    }
+    std::vector<Row> kept;
+    for (std::size_t r = 0; r < fresh.size(); ++r) {
+        if (!goes[r]) kept.push_back(static_cast<Row>(r));
+    }
+    fresh.rearrange(kept);
+    fresh.append(rows, count, ids);
+    const auto alone = access().alone();
+    std::swap(rows_, fresh);
+    settle();
+}
+
+void Index::search_all(const Queries& queries, const Tick& tick) const {
     const auto lock = reading();
-    std::vector<std::uint8_t> flags(rows_.size());
-    for (const Row row : rows_of(ids, count)) flags[row] = 1;
-    return flags;
+    check_rows(format(), queries.rows, queries.count, "queries");
+    scan(rows_, queries, tick, visible());
+}
+
+RangeResult Index::range_all(const Queries& queries, float radius, const Tick& tick) const {
+    const auto lock = reading();
+    check_rows(format(), queries.rows, queries.count, "queries");
+    const Space space(format());
+    const Allowed allowed = visible();
+    std::vector<std::vector<TopK::Item>> found(queries.count);
+    const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
+        for (std::size_t q = begin; q < end; ++q) {
+            const std::uint8_t* query = queries.rows + q * format().row_bytes;
+            for (std::size_t r = 0; r < allowed.limit; ++r) {
+                if (!allowed(static_cast<Row>(r))) continue;
+                const Key key = space.toward(query, rows_.row(r));
+                if (space.within(key, radius)) found[q].push_back({key, rows_.id(r)});
+            }
+            std::sort(found[q].begin(), found[q].end());
+        }
+    };
+    parallel_blocks(queries.count, 4, queries.threads, "search", tick, work);
+    return {found, space};
+}
+
+RangeResult::RangeResult(const std::vector<std::vector<TopK::Item>>& found, const Space& space)
+    : limits{0} {
+    for (const auto& items : found) {
+        for (const TopK::Item& item : items) {
+            distances.push_back(space.reported(item.key));
+            ids.push_back(item.id);
+        }
+        limits.push_back(static_cast<std::int64_t>(ids.size()));
+    }
+}
+
+void FlatIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                    std::size_t) {
+    const Changing changing(*this);
+    rows_.check(rows, count, ids, false);
+    const auto alone = access().alone();
+    rows_.append(rows, count, ids);
+    settle();
+}
+
+void FlatIndex::remove(const std::int64_t* ids, std::size_t count, std::size_t) {
+    const Changing changing(*this);
+    replace(distinct_rows(ids, count), nullptr, 0, nullptr);
+}
+
+void FlatIndex::update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                       std::size_t) {
+    const Changing changing(*this);
+    const std::vector<Row> gone = distinct_rows(ids, count);
+    rows_.check(rows, count, ids, true);
+    replace(gone, rows, count, ids);
+}
+
+void FlatIndex::restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
+                        std::int64_t next_id, bool verify) {
+    const Changing changing(*this);
+    Rows fresh = taken_over(std::move(rows), std::move(ids), count, next_id, verify);
+    const auto alone = access().alone();
+    rows_ = std::move(fresh);
+    settle();
+}
+
+FanngIndex::FanngIndex(const Format& format, std::uint32_t max_degree)
+    : Index(format), max_degree_(max_degree) {
+    if (max_degree < 4 || max_degree > 1024) {
+        throw std::invalid_argument("max_degree must be in 4 ..= 1024, got " +
+                                    std::to_string(max_degree));
+    }
 }
 
 const Graph& FanngIndex::graph() const {
@@ -129,29 +202,49 @@ const Graph& FanngIndex::graph() const {
     return *graph_;
 }
 
-void FanngIndex::search(const Queries& queries, const Asked& asked, const Tick& tick) const {
-    const auto lock = reading();
+FanngIndex::Prepared FanngIndex::prepare(const Queries& queries, const Asked& asked) const {
     check_rows(format(), queries.rows, queries.count, "queries");
-    SearchOptions options{asked.width, asked.budget, asked.time, nullptr, {}};
-    if (asked.flags) {
-        if (asked.flag_count != rows_.size()) {
-            throw std::invalid_argument("filter: expected one flag for each of " +
-                                        std::to_string(rows_.size()) + " rows, got " +
-                                        std::to_string(asked.flag_count));
+    Prepared prepared;
+    SearchOptions& options = prepared.options;
+    options.width = asked.width;
+    options.budget = asked.budget;
+    options.time = asked.time;
+    options.allowed = visible();
+    if (asked.flags || asked.filter) {
+        Allowed& allowed = options.allowed;
+        prepared.flags.resize(settled_);
+        if (asked.flags) {
+            if (asked.filter_count != visible_count()) {
+                throw std::invalid_argument("filter: expected one flag for each of " +
+                                            std::to_string(visible_count()) + " rows, got " +
+                                            std::to_string(asked.filter_count));
+            }
+            const std::uint8_t* next = asked.flags;
+            for (std::size_t r = 0; r < settled_; ++r) {
+                if (allowed(static_cast<Row>(r))) prepared.flags[r] = *next++ != 0;
+            }
+        } else {
+            for (const Row row : rows_of(asked.filter, asked.filter_count)) prepared.flags[row] = 1;
         }
-        options.allowed.flags = asked.flags;
-        for (std::size_t r = 0; r < rows_.size(); ++r) options.allowed.count += asked.flags[r] != 0;
+        for (std::size_t r = 0; r < settled_; ++r) {
+            if (prepared.flags[r]) prepared.list.push_back(static_cast<Row>(r));
+        }
+        allowed.flags = prepared.flags.data();
+        allowed.count = prepared.list.size();
+        allowed.list = prepared.list;
     }
-    std::vector<Row> starts;
     if (asked.starts) {
-        starts = rows_of(asked.starts, queries.count);
+        prepared.starts = rows_of(asked.starts, queries.count);
         if (graph_) {
-            for (Row& start : starts) start = graph_->twins.vertex_of(start);
+            for (Row& start : prepared.starts) start = graph_->twins.vertex_of(start);
         }
-        options.starts = starts.data();
+        options.starts = prepared.starts.data();
     }
-    if (rows_.size() == 0 || (rows_.size() == 1 && !graph_)) return scan(rows_, queries, tick);
-    const Graph& graph = this->graph();
+    return prepared;
+}
+
+template <typename Work>
+void FanngIndex::for_each_query(const Queries& queries, const Tick& tick, Work work) const {
     std::vector<std::unique_ptr<Search>> searches(std::max<std::size_t>(1, queries.threads));
     {
         const std::lock_guard guard(idle_lock_);
@@ -161,20 +254,45 @@ void FanngIndex::search(const Queries& queries, const Asked& asked, const Tick& 
             idle_.pop_back();
         }
     }
-    const auto work = [&](std::size_t begin, std::size_t end, std::size_t worker) {
+    const auto run = [&](std::size_t begin, std::size_t end, std::size_t worker) {
         auto& search = searches[worker];
         if (!search) search = std::make_unique<Search>();
         std::size_t computed = 0;
-        for (std::size_t q = begin; q < end; ++q) {
-            computed += search->nearest(graph, rows_, queries, q, options);
-        }
+        for (std::size_t q = begin; q < end; ++q) computed += work(*search, q);
         computed_.fetch_add(computed, std::memory_order_relaxed);
     };
-    parallel_blocks(queries.count, 16, queries.threads, "search", tick, work);
+    parallel_blocks(queries.count, 16, queries.threads, "search", tick, run);
     const std::lock_guard guard(idle_lock_);
     for (auto& search : searches) {
         if (search) idle_.push_back(std::move(search));
     }
+}
+
+void FanngIndex::search(const Queries& queries, const Asked& asked, const Tick& tick) const {
+    const auto lock = reading();
+    const Prepared prepared = prepare(queries, asked);
+    if (rows_.size() == 0 || (rows_.size() == 1 && !graph_)) {
+        return scan(rows_, queries, tick, prepared.options.allowed);
+    }
+    const Graph& graph = this->graph();
+    for_each_query(queries, tick, [&](Search& search, std::size_t q) {
+        return search.nearest(graph, rows_, queries, q, prepared.options);
+    });
+}
+
+RangeResult FanngIndex::range(const Queries& queries, float radius, const Asked& asked,
+                              const Tick& tick) const {
+    const auto lock = reading();
+    Prepared prepared = prepare(queries, asked);
+    if (asked.width >= visible_count()) prepared.options.width = rows_.size();
+    std::vector<std::vector<TopK::Item>> found(queries.count);
+    if (rows_.size() == 0) return {found, Space(format())};
+    const Graph& graph = this->graph();
+    for_each_query(queries, tick, [&](Search& search, std::size_t q) {
+        const std::uint8_t* query = queries.rows + q * format().row_bytes;
+        return search.within(graph, rows_, query, radius, prepared.options, found[q]);
+    });
+    return {found, Space(format())};
 }
 
 void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size_t degree,
@@ -186,6 +304,10 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
     if (rows_.size() == 0 || (rows_.size() == 1 && !graph_)) return scan(rows_, queries, tick);
     const Graph& graph = this->graph();
     const Space space(format());
+    const Allowed allowed = visible();
+    if (allowed.count < rows_.size() && budget >= allowed.count) {
+        return scan(rows_, queries, tick, allowed);
+    }
     const std::size_t bytes = format().row_bytes;
     struct Scratch {
         Walk walk;
@@ -202,9 +324,9 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
             best.reset(queries.k);
             const auto visit = [&](Row row, Key key) {
                 const auto twins = graph.twins.of(row);
-                if (twins.empty()) best.offer(key, rows_.id(row));
+                if (twins.empty() && allowed(row)) best.offer(key, rows_.id(row));
                 for (const Row twin : twins) {  // by rising id: after one is too far, all are
-                    if (!best.offer(key, rows_.id(twin))) break;
+                    if (allowed(twin) && !best.offer(key, rows_.id(twin))) break;
                 }
                 return false;
             };
@@ -222,17 +344,22 @@ void FanngIndex::backtrack(const Queries& queries, std::size_t budget, std::size
 
 void FanngIndex::restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
                          std::int64_t next_id, std::optional<Stored> stored, bool verify) {
-    const Writing writing(*this);
+    const Changing changing(*this);
     if (graph_) throw std::logic_error("only an empty index can be restored");
     Rows fresh = taken_over(std::move(rows), std::move(ids), count, next_id, verify);
-    if (stored) graph_ = restore_graph(fresh, max_degree_, std::move(*stored), verify);
+    std::optional<Graph> graph;
+    if (stored) graph = restore_graph(fresh, max_degree_, std::move(*stored), verify);
+    const auto alone = access().alone();
     rows_ = std::move(fresh);
+    graph_ = std::move(graph);
     checked_ = verify;
+    settle();
     built_.store(graph_.has_value(), std::memory_order_release);
 }
 
 FanngIndex::State FanngIndex::state() const {
-    const auto lock = reading();
+    const Changing none(*this);  // a change writes to lists that no search reads yet
+    if (removed_) throw std::logic_error("rows were removed since the index was last tidied");
     State state;
     state.rows = rows_.view();
     state.next_id = rows_.next_id();

@@ -94,6 +94,20 @@ class Neighbours(NamedTuple):
     """Shape ``(queries, k)``."""
 
 
+class RangeNeighbours(NamedTuple):
+    """All rows within a radius of every query, nearest first.
+
+    Those of query ``i`` are ``distances[limits[i]:limits[i + 1]]`` and the same part of ``ids``.
+    """
+
+    limits: npt.NDArray[np.int64]
+    """Shape ``(queries + 1,)``, from 0."""
+    distances: npt.NDArray[np.float32]
+    """Of all queries, one after the other, in the units of the metric."""
+    ids: npt.NDArray[np.int64]
+    """As many."""
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """Turns images into embeddings: a packed session, a torch module's wrapper, a hash method."""

@@ -12,13 +12,15 @@
 namespace bitgrove::graph {
 namespace {
 
-// Codes for the rows that have none yet. Returns whether all lie within the range of codes.
-bool encode(const Graph& graph, const Rows& rows, std::size_t threads, Codes& codes) {
+// Codes for the rows before `until` that have none yet. Returns whether all lie within the range of
+// codes.
+bool encode(const Graph& graph, const Rows& rows, std::size_t until, std::size_t threads,
+            Codes& codes) {
     const std::size_t from = codes.size();
     std::atomic<bool> inside{true};
-    codes.resize(rows.size());
+    codes.resize(until);
     parallel_blocks(
-        rows.size() - from, 1024, threads, "encode", nullptr,
+        until - from, 1024, threads, "encode", nullptr,
         [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t r = from + begin; r < from + end; ++r) {
                 const float lift = graph.lift.empty() ? 0 : graph.lift[r];
@@ -79,7 +81,7 @@ bool fit(const Rows& rows, const Codes& codes, std::size_t threads) {
 
 std::optional<Codes> codes_that_fit(const Graph& graph, const Rows& rows, std::size_t threads) {
     Codes codes(Coder::learn(rows, graph.squared_bound));
-    encode(graph, rows, threads, codes);
+    encode(graph, rows, rows.size(), threads, codes);
     if (!codes.coder().exact && !fit(rows, codes, threads)) return std::nullopt;
     return codes;
 }
@@ -120,26 +122,33 @@ Graph build_graph(Rows& rows, std::uint32_t max_degree, const BuildOptions& opti
     return graph;
 }
 
-void add_rows(Graph& graph, const Rows& rows, std::size_t threads) {
-    const std::size_t from = graph.twins.size();
+void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access& access) {
+    constexpr std::size_t kAtOnce = 4096;  // some milliseconds without searches
     graph.edges.forget_arrivals();
-    graph.edges.resize(rows.size());
     std::vector<Row> vertices;
-    for (std::size_t r = from; r < rows.size(); ++r) {
-        append_lift(graph, rows);
-        const Row row = static_cast<Row>(r);
-        if (graph.twins.append(rows) == row) vertices.push_back(row);
+    bool inside = true;
+    for (std::size_t from = graph.twins.size(); from < rows.size(); from += kAtOnce) {
+        const std::size_t until = std::min(rows.size(), from + kAtOnce);
+        const auto alone = access.alone();
+        graph.edges.resize(until);
+        for (std::size_t r = from; r < until; ++r) {
+            append_lift(graph, rows);
+            const Row row = static_cast<Row>(r);
+            if (graph.twins.append(rows) == row) vertices.push_back(row);
+        }
+        if (graph.codes) inside = encode(graph, rows, until, threads, *graph.codes) && inside;
     }
-    // Rows outside the range widen it for all, or end the use of codes.
-    if (graph.codes && !encode(graph, rows, threads, *graph.codes)) {
-        graph.codes = codes_that_fit(graph, rows, threads);
+    if (!inside) {  // rows outside the range widen it for all, or end the use of codes
+        std::optional<Codes> codes = codes_that_fit(graph, rows, threads);
+        const auto alone = access.alone();
+        std::swap(graph.codes, codes);
     }
     insert_vertices(graph, rows, vertices,
-                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride())}, nullptr);
+                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride()), access}, nullptr);
     if (rows.size() - graph.checked > graph.checked / 10) {
-        repair_all(graph, rows, threads, nullptr);
+        repair_all(graph, rows, threads, nullptr, access);
     } else {
-        repair(graph, rows, vertices, threads, nullptr);
+        repair(graph, rows, vertices, threads, nullptr, access);
     }
 }
 

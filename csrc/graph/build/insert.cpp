@@ -15,6 +15,7 @@ struct Scratch {
     std::vector<Key> keys;
     std::vector<Ranked> candidates, kept;
     std::vector<std::uint64_t> links[kBuckets];  // (end, start) of edges to be turned round
+    std::vector<std::pair<Row, std::vector<Row>>> changed;  // lists that searches may be reading
 };
 
 class Inserter {
@@ -37,6 +38,12 @@ class Inserter {
                         [&](std::size_t begin, std::size_t end, std::size_t worker) {
                             for (std::size_t b = begin; b < end; ++b) turn(b, scratch_[worker]);
                         });
+        if (!options_.access.shared()) return;
+        const auto alone = options_.access.alone();
+        for (Scratch& scratch : scratch_) {
+            for (const auto& [vertex, ends] : scratch.changed) graph_.edges.assign(vertex, ends);
+            scratch.changed.clear();
+        }
     }
 
   private:
@@ -82,11 +89,15 @@ class Inserter {
                 s.candidates.push_back(ranked(s.keys[e], s.ends[e]));
             }
             std::sort(s.candidates.begin(), s.candidates.end());
-            if (s.candidates.size() <= graph_.edges.stride()) {
-                graph_.edges.assign(vertex, s.candidates);
-            } else {
+            const bool fit = s.candidates.size() <= graph_.edges.stride();
+            if (!fit) {
                 prune_relaxed(s.candidates, options_.degree, options_.relax, measure_, s.kept);
-                graph_.edges.assign(vertex, s.kept);
+            }
+            const std::vector<Ranked>& list = fit ? s.candidates : s.kept;
+            if (options_.access.shared()) {
+                s.changed.emplace_back(vertex, std::vector<Row>(list.begin(), list.end()));
+            } else {
+                graph_.edges.assign(vertex, list);
             }
         }
     }

@@ -13,6 +13,7 @@ struct InsertOptions {
     std::size_t width = 64;   // of the walks that seek neighbours
     float relax = 1.0f;       // >= 1: an edge occludes only what is so many times closer to its end
     std::size_t degree = 28;  // edges that a pruned list keeps
+    Access access = {};       // of searches that run meanwhile
 };
 
 // Algorithm 2 with the occlusion rule relaxed: from candidates sorted by (length, row), keeps those

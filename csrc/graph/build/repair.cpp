@@ -93,7 +93,7 @@ Row link(Graph& graph, const Measure& measure, Row u, Row v) {
 }
 
 bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
-            const Tick& tick) {
+            const Tick& tick, const Access& access) {
     if (graph.start == kNoRow) return true;
     bool all_were_found = true, nothing_dropped = true;
     const Measure measure = graph.measure(rows);
@@ -109,10 +109,14 @@ bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size
         };
         parallel_blocks(suspects.size(), 64, threads, "check", tick, work);
         std::vector<Row> again;
+        if (all_were_found &&
+            std::any_of(near.begin(), near.end(), [](const auto& rows) { return !rows.empty(); })) {
+            graph.edges.count_arrivals();
+            all_were_found = false;
+        }
+        const auto alone = access.alone();
         for (std::size_t i = 0; i < suspects.size(); ++i) {
             if (near[i].empty()) continue;
-            if (all_were_found) graph.edges.count_arrivals();
-            all_were_found = false;
             const auto room = std::find_if(near[i].begin(), near[i].end(),
                                            [&](Row u) { return !graph.edges.full(u); });
             const Row u = room == near[i].end() ? near[i].front() : *room;
@@ -122,18 +126,22 @@ bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size
         }
         suspects = std::move(again);
     }
-    if (!suspects.empty()) connect_all(graph, measure);
+    if (!suspects.empty()) {
+        const auto alone = access.alone();
+        connect_all(graph, measure);
+    }
     if (!all_were_found) graph.edges.forget_arrivals();
     return nothing_dropped && suspects.empty();
 }
 
-void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick) {
+void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick,
+                const Access& access) {
     std::vector<Row> all;
     for (std::size_t r = 0; r < rows.size(); ++r) {
         if (graph.twins.is_vertex(static_cast<Row>(r))) all.push_back(static_cast<Row>(r));
     }
     for (std::size_t pass = 0; pass < kPasses; ++pass) {
-        if (repair(graph, rows, all, threads, tick)) break;
+        if (repair(graph, rows, all, threads, tick, access)) break;
     }
     graph.checked = graph.twins.size();
 }

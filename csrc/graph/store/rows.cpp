@@ -21,47 +21,65 @@ constexpr std::int64_t kMaxId = std::numeric_limits<std::int64_t>::max() - 1;
 }  // namespace
 
 void Rows::append(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
-    if (count == 0) return;
+    check(rows, count, ids, false);
+    place(rows, count, ids);
+    enter();
+}
+
+void Rows::check(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                 bool free_soon) const {
     if (count > kMaxRows - size_) {
         throw std::invalid_argument("an index holds at most 2^31 - 2 rows");
     }
     check_rows(format_, rows, count, "vectors");
-    std::int64_t next = next_id_;
-    bool runs = running();
-    if (ids) {
-        std::unordered_set<std::int64_t> fresh;
-        for (std::size_t i = 0; i < count; ++i) {
-            if (ids[i] < 0 || ids[i] > kMaxId)
-                refuse(ids[i], ids[i] < 0 ? "is negative" : "is too large");
-            if (find(ids[i]) != kNoRow) refuse(ids[i], "is held already");
-            runs = runs && ids[i] == static_cast<std::int64_t>(size_ + i);
-            next = std::max(next, ids[i] + 1);
-        }
-        if (!runs) {
-            fresh.reserve(count);
-            for (std::size_t i = 0; i < count; ++i) {
-                if (!fresh.insert(ids[i]).second) refuse(ids[i], "is given twice");
-            }
-        }
-    } else {
+    if (!ids) {
         if (static_cast<std::int64_t>(count) > kMaxId - next_id_) {
             refuse(kMaxId, "is held already, so that no number follows it; give ids");
         }
-        runs = runs && next_id_ == static_cast<std::int64_t>(size_);
-        next = next_id_ + static_cast<std::int64_t>(count);
+        return;
     }
-    if (!runs && running()) make_map();
+    bool rising = true;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (ids[i] < 0) refuse(ids[i], "is negative");
+        if (ids[i] > kMaxId) refuse(ids[i], "is too large");
+        if (!free_soon && find(ids[i]) != kNoRow) refuse(ids[i], "is held already");
+        rising = rising && (i == 0 || ids[i] > ids[i - 1]);
+    }
+    if (rising) return;
+    std::unordered_set<std::int64_t> fresh;
+    fresh.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!fresh.insert(ids[i]).second) refuse(ids[i], "is given twice");
+    }
+}
+
+void Rows::place(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
+    if (count == 0) return;
     reserve(size_ + count);
     std::memcpy(data_.get() + size_ * format_.row_bytes, rows, count * format_.row_bytes);
     for (std::size_t i = 0; i < count; ++i) {
-        ids_[size_ + i] = ids ? ids[i] : next_id_ + static_cast<std::int64_t>(i);
-    }
-    if (!running()) {
-        for (std::size_t i = 0; i < count; ++i)
-            map_.insert(ids_.get(), static_cast<Row>(size_ + i));
+        const auto follows = next_id_ + static_cast<std::int64_t>(size_ - entered_ + i);
+        ids_[size_ + i] = ids ? ids[i] : follows;
     }
     size_ += count;
-    next_id_ = next;
+}
+
+void Rows::enter() {
+    bool runs = running();
+    for (std::size_t r = entered_; r < size_; ++r) {
+        runs = runs && ids_[r] == static_cast<std::int64_t>(r);
+        next_id_ = std::max(next_id_, ids_[r] + 1);
+    }
+    if (!runs) {
+        if (running()) make_map();
+        for (; entered_ < size_; ++entered_) map_.insert(ids_.get(), static_cast<Row>(entered_));
+    }
+    entered_ = size_;
+}
+
+void Rows::abandon() {
+    if (running()) make_map();
+    entered_ = size_;
 }
 
 void Rows::attach(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
@@ -75,7 +93,7 @@ void Rows::attach(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t
     Rows fresh(format_);
     fresh.data_ = std::move(rows);
     fresh.ids_ = std::move(ids);
-    fresh.size_ = fresh.capacity_ = count;
+    fresh.size_ = fresh.entered_ = fresh.capacity_ = count;
     fresh.next_id_ = next_id;
     if (!runs) {
         fresh.make_map();
@@ -88,7 +106,7 @@ void Rows::attach(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t
 
 Row Rows::find(std::int64_t id) const {
     if (running()) {
-        return id >= 0 && id < static_cast<std::int64_t>(size_) ? static_cast<Row>(id) : kNoRow;
+        return id >= 0 && id < static_cast<std::int64_t>(entered_) ? static_cast<Row>(id) : kNoRow;
     }
     return map_.find(ids_.get(), id);
 }
@@ -107,14 +125,14 @@ void Rows::rearrange(const std::vector<Row>& kept) {
         fresh.ids_[r] = ids_[kept[r]];
         runs = runs && fresh.ids_[r] == static_cast<std::int64_t>(r);
     }
-    fresh.size_ = kept.size();
+    fresh.size_ = fresh.entered_ = kept.size();
     fresh.next_id_ = next_id_;
     if (!runs) fresh.make_map();
     *this = std::move(fresh);
 }
 
 void Rows::make_map() {
-    map_.rebuild(ids_.get(), size_);
+    map_.rebuild(ids_.get(), entered_);
 }
 
 void Rows::reserve(std::size_t rows) {

@@ -36,6 +36,14 @@ class Rows {
     // twice or held already.
     void append(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids);
 
+    // The parts of `append`. Rows that were placed are not found by their ids until they enter.
+    // `free_soon` says that the ids are those of rows that will release them before that.
+    void check(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+               bool free_soon) const;
+    void place(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids);
+    void enter();
+    void abandon();  // never to be found
+
     // Takes over rows and ids from outside; throws as `append` does, for ids only.
     void attach(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
                 std::int64_t next_id);
@@ -53,12 +61,12 @@ class Rows {
 
   private:
     void reserve(std::size_t rows);
-    // Rows 0 .. size hold the ids 0 .. size, in order: then no map is needed.
+    // Rows 0 .. entered hold the ids 0 .. entered, in order: then no map is needed.
     bool running() const { return map_.empty(); }
     void make_map();
 
     Format format_;
-    std::size_t size_ = 0, capacity_ = 0;
+    std::size_t size_ = 0, entered_ = 0, capacity_ = 0;
     Block<std::uint8_t> data_;
     Block<std::int64_t> ids_;
     IdMap map_;

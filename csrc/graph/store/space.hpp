@@ -62,6 +62,12 @@ class Space {
         return metric_ == Metric::cosine ? 1.0f - squared(key) / 2.0f : squared(key);
     }
 
+    // Whether users see it within the radius.
+    bool within(Key key, float radius) const {
+        const bool larger_is_nearer = metric_ == Metric::ip || metric_ == Metric::cosine;
+        return larger_is_nearer ? reported(key) >= radius : reported(key) <= radius;
+    }
+
     // What fills the places of rows that do not exist.
     float nowhere() const {
         const float far = std::numeric_limits<float>::infinity();

@@ -80,7 +80,8 @@ void write(std::span<const Ranked> found, const Space& space, const Task& task, 
 void scan(const Rows& rows, const Queries& queries, const Tick& tick, const Allowed& allowed) {
     const RowsView view = rows.view();
     const Space space(rows.format());
-    const Task task{rows, queries, allowed, std::min(queries.k, rows.size()), view.ids.get()};
+    const std::size_t count = std::min(rows.size(), allowed.limit);
+    const Task task{rows, queries, allowed, std::min(queries.k, count), view.ids.get()};
     if (task.keep == 0 || queries.count == 0) {
         for (std::size_t q = 0; q < queries.count; ++q) write({}, space, task, q);
         return;
@@ -88,24 +89,24 @@ void scan(const Rows& rows, const Queries& queries, const Tick& tick, const Allo
     const std::size_t most = std::clamp<std::size_t>(kHeld / task.keep, 1, kQueries);
     const std::size_t groups = parts_of(queries.count, most);
     const std::size_t group = parts_of(queries.count, groups);
-    const std::size_t worth = parts_of(rows.size() * rows.format().row_bytes * group, kShare);
+    const std::size_t worth = parts_of(count * rows.format().row_bytes * group, kShare);
     const std::size_t wanted = queries.threads > 1 ? parts_of(4 * queries.threads, groups) : 1;
-    const std::size_t part = parts_of(rows.size(), std::min(wanted, worth));
-    const std::size_t parts = parts_of(rows.size(), part);
+    const std::size_t part = parts_of(count, std::min(wanted, worth));
+    const std::size_t parts = parts_of(count, part);
 
     std::vector<std::vector<Nearest>> found(groups * parts);
-    const auto some = [&](std::size_t begin, std::size_t, std::size_t worker) {
+    const auto work = [&](std::size_t begin, std::size_t, std::size_t worker) {
         const std::size_t q = begin / parts * group, row = begin % parts * part;
-        const std::size_t count = std::min(group, queries.count - q);
-        found[begin] = search(task, q, count, row, std::min(rows.size(), row + part),
-                              worker == 0 ? tick : Tick());
+        const std::size_t some = std::min(group, queries.count - q);
+        found[begin] =
+            search(task, q, some, row, std::min(count, row + part), worker == 0 ? tick : Tick());
         if (parts > 1) return;
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < some; ++i) {
             write(found[begin][i].sorted(), space, task, q + i);
         }
         found[begin].clear();
     };
-    parallel_blocks(groups * parts, 1, queries.threads, "search", tick, some);
+    parallel_blocks(groups * parts, 1, queries.threads, "search", tick, work);
     if (parts == 1) return;
     const auto join = [&](std::size_t begin, std::size_t end, std::size_t) {
         for (std::size_t q = begin; q < end; ++q) {

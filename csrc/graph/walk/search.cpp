@@ -11,20 +11,11 @@ std::size_t reranked(const Graph& graph, std::size_t k) {
     return graph.codes->coder().exact ? k : 2 * k + 16;
 }
 
-// Whether it costs less to compare all rows allowed than to walk among others: a walk for `width`
-// of them expands width * rows / allowed vertices with some 16 distances each, and one of these
-// costs about 2.5 times one of a scan.
-bool scan_is_cheaper(std::size_t width, std::size_t rows, std::size_t allowed) {
-    return static_cast<double>(allowed) * static_cast<double>(allowed) <
-           40.0 * static_cast<double>(width) * static_cast<double>(rows);
-}
-
-void scan_allowed(const Rows& rows, const Space& space, const std::uint8_t* query,
-                  const Allowed& allowed, TopK& best) {
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-        if (!allowed(static_cast<Row>(r))) continue;
-        best.offer(space.toward(query, rows.row(r)), rows.id(r));
-    }
+// Whether it costs less to compare all rows allowed than to walk with a pool of `width`: a walk
+// expands that many vertices with some 16 new distances each, and one of these costs about 2.5
+// times one of a scan.
+bool scan_is_cheaper(std::size_t width, std::size_t allowed) {
+    return allowed < 40 * width;
 }
 
 bool any_allowed(const Graph& graph, Row vertex, const Allowed& allowed) {
@@ -44,6 +35,28 @@ void offer_equal(const Graph& graph, const Rows& rows, Row vertex, Key key, cons
 
 }  // namespace
 
+void scan_allowed(const Rows& rows, const Space& space, const std::uint8_t* query,
+                  const Allowed& allowed, TopK& best) {
+    if (!allowed.list.empty()) {
+        constexpr std::size_t kAhead = 8;
+        for (std::size_t i = 0; i < allowed.list.size(); ++i) {
+            if (i + kAhead < allowed.list.size()) {
+                const std::uint8_t* line = rows.row(allowed.list[i + kAhead]);
+                for (std::size_t b = 0; b < rows.format().row_bytes && b < 1024; b += 64) {
+                    __builtin_prefetch(line + b);
+                }
+            }
+            const Row row = allowed.list[i];
+            best.offer(space.toward(query, rows.row(row)), rows.id(row));
+        }
+        return;
+    }
+    for (std::size_t r = 0; r < allowed.limit; ++r) {
+        if (!allowed(static_cast<Row>(r))) continue;
+        best.offer(space.toward(query, rows.row(r)), rows.id(r));
+    }
+}
+
 void write_result(TopK& best, const Space& space, const Queries& queries, std::size_t q) {
     const auto& items = best.sorted();
     float* distances = queries.distances + q * queries.k;
@@ -52,6 +65,13 @@ void write_result(TopK& best, const Space& space, const Queries& queries, std::s
         distances[i] = i < items.size() ? space.reported(items[i].key) : space.nowhere();
         ids[i] = i < items.size() ? items[i].id : -1;
     }
+}
+
+// A query outside the range of the codes is compared with the rows themselves.
+bool Search::encode(const Graph& graph, const Rows& rows, const std::uint8_t* query) {
+    if (!graph.codes) return false;
+    code_.resize(graph.codes->bytes());
+    return graph.codes->coder().encode_query(rows.format(), query, code_.data());
 }
 
 void Search::walk(const Graph& graph, const Measure& measure, const std::uint8_t* point,
@@ -69,39 +89,54 @@ std::size_t Search::nearest(const Graph& graph, const Rows& rows, const Queries&
     const Space space(rows.format());
     const std::uint8_t* query = queries.rows + q * rows.format().row_bytes;
     const Allowed& allowed = options.allowed;
-    const std::size_t most = allowed.flags ? allowed.count : rows.size();
-    std::size_t width = std::max(options.width, queries.k);
-    best_.reset(queries.k);
-    if (allowed.flags) {
-        if (scan_is_cheaper(width, rows.size(), allowed.count) && !options.budget &&
-            !options.time) {
-            scan_allowed(rows, space, query, allowed, best_);
-            write_result(best_, space, queries, q);
-            return allowed.count;
-        }
-        const double share = static_cast<double>(rows.size()) / static_cast<double>(most + 1);
-        width = static_cast<std::size_t>(static_cast<double>(width) * share) + 1;
-    }
-    width = std::min(width, rows.size());
+    const bool all = allowed.count == rows.size(), hard = options.budget || options.time;
+    const auto scan = [&] {
+        best_.reset(queries.k);
+        scan_allowed(rows, space, query, allowed, best_);
+        write_result(best_, space, queries, q);
+        return allowed.count;
+    };
     Limit limit;
     if (options.budget) limit.distances = options.budget;
     if (options.time) limit.deadline = Limit::Clock::now() + *options.time;
-    // A query outside the range of the codes is compared with the rows themselves.
-    bool coded = false;
-    if (graph.codes) {
-        code_.resize(graph.codes->bytes());
-        coded = graph.codes->coder().encode_query(rows.format(), query, code_.data());
+    const std::size_t pool = std::max(options.width, queries.k);
+    std::size_t width = std::min(pool, rows.size());
+    if (!all) {  // so many that about `pool` of them are allowed
+        const double share = static_cast<double>(rows.size()) / (1.0 + allowed.count);
+        const double wanted = static_cast<double>(pool) * share + 1;
+        width = pool >= allowed.count || wanted >= static_cast<double>(rows.size())
+                    ? rows.size()
+                    : static_cast<std::size_t>(wanted);
+        if (!hard && scan_is_cheaper(width, allowed.count)) return scan();
     }
+    // With half of those expected, the nearest are among them. Fewer are found where the rows that
+    // are allowed keep away from the query.
+    const std::size_t needed = all ? 0 : std::min(allowed.count, std::max(queries.k, pool / 2));
+    const bool coded = encode(graph, rows, query);
     const Measure measure(rows, coded ? &*graph.codes : nullptr, graph.lifts());
     const Row start = options.starts ? options.starts[q] : graph.start;
-    walk(graph, measure, coded ? code_.data() : query, {&start, 1}, width, limit);
+    const std::uint8_t* const point = coded ? code_.data() : query;
+    std::size_t computed = 0;
+    for (;;) {
+        walk(graph, measure, point, {&start, 1}, width, limit);
+        computed += walk_.computed;
+        if (all || hard || width == rows.size()) break;
+        std::size_t found = 0;
+        for (const std::uint64_t entry : walk_.pool.entries()) {
+            found += any_allowed(graph, Pool::row(entry), allowed);
+        }
+        if (found >= needed) break;
+        width = std::min(4 * width, rows.size());
+        if (scan_is_cheaper(width, allowed.count)) return computed + scan();
+    }
     // All of the pool are offered where its keys are exact, else as many as may be needed.
+    best_.reset(queries.k);
     const bool exact = !coded;
-    const std::size_t wanted =
+    const std::size_t most =
         exact || width == rows.size() ? width : std::min(width, reranked(graph, queries.k));
     near_.clear();
     for (const std::uint64_t entry : walk_.pool.entries()) {
-        if (near_.size() == wanted || (exact && best_.closed_to(Pool::key(entry)))) break;
+        if (near_.size() == most || (exact && best_.closed_to(Pool::key(entry)))) break;
         const Row vertex = Pool::row(entry);
         if (!any_allowed(graph, vertex, allowed)) continue;
         if (exact) {
@@ -118,12 +153,9 @@ std::size_t Search::nearest(const Graph& graph, const Rows& rows, const Queries&
         const Key key = space.toward(query, rows.row(vertex));
         offer_equal(graph, rows, vertex, key, allowed, best_);
     }
-    if (best_.size() < std::min(queries.k, most) && !options.budget && !options.time) {
-        best_.reset(queries.k);
-        scan_allowed(rows, space, query, allowed, best_);
-    }
+    if (best_.size() < std::min(queries.k, allowed.count) && !hard) return computed + scan();
     write_result(best_, space, queries, q);
-    return walk_.computed;
+    return computed;
 }
 
 }  // namespace bitgrove::graph

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "../graph.hpp"
@@ -21,12 +22,14 @@ struct Queries {
     std::int64_t* ids;  // count * k
 };
 
-// Flags of rows that may be results: of a filter, less those that were removed.
+// Rows that may be results: those of a filter, less those removed and those not linked yet.
 struct Allowed {
-    const std::uint8_t* flags = nullptr;  // one for each row; null: all may
+    const std::uint8_t* flags = nullptr;  // one for each row before the limit; null: all may
+    std::size_t limit = kMaxRows;         // rows from here on may not
     std::size_t count = 0;                // how many may
+    std::span<const Row> list{};          // these, or nothing: a help where they are few
 
-    bool operator()(Row row) const { return !flags || flags[row]; }
+    bool operator()(Row row) const { return row < limit && (!flags || flags[row]); }
 };
 
 struct SearchOptions {
@@ -44,20 +47,29 @@ class Search {
     std::size_t nearest(const Graph& graph, const Rows& rows, const Queries& queries, std::size_t q,
                         const SearchOptions& options);
 
-    // Appends all rows found within the radius, by (distance, id). A radius is a key of Space.
-    void within(const Graph& graph, const Rows& rows, const std::uint8_t* query, Key radius,
-                const SearchOptions& options, std::vector<TopK::Item>& found);
+    // Finds all rows within the radius, by (distance, id); returns how many distances it computed.
+    std::size_t within(const Graph& graph, const Rows& rows, const std::uint8_t* query,
+                       float radius, const SearchOptions& options, std::vector<TopK::Item>& found);
 
   private:
     void walk(const Graph& graph, const Measure& measure, const std::uint8_t* point,
               std::span<const Row> starts, std::size_t width, const Limit& limit);
+
+    // The code of a query, in `code_`; false where it has none that fits.
+    bool encode(const Graph& graph, const Rows& rows, const std::uint8_t* query);
 
     PoolWalk walk_;
     TopK best_;
     std::vector<std::uint8_t> code_;
     std::vector<Row> near_;
     std::vector<Key> keys_;
+    Seen seen_;                   // by `within`
+    std::vector<Ranked> beyond_;  // a heap, the nearest at the front
 };
+
+// Compares all rows that may be results.
+void scan_allowed(const Rows& rows, const Space& space, const std::uint8_t* query,
+                  const Allowed& allowed, TopK& best);
 
 // Writes one row of the result, with the places of rows that do not exist filled.
 void write_result(TopK& best, const Space& space, const Queries& queries, std::size_t q);

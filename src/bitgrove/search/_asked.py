@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..interfaces import describe
-from ._layout import positive_int
+from ._layout import Array, as_numpy, positive_int
 
 
 def check_budget(budget: int | timedelta | None, k: int) -> tuple[int, int]:
@@ -31,9 +31,7 @@ def check_budget(budget: int | timedelta | None, k: int) -> tuple[int, int]:
     return min(distances, 1 << 62), 0
 
 
-def check_starts(
-    starts: npt.NDArray[np.int64] | None, queries: int
-) -> npt.NDArray[np.int64] | None:
+def check_starts(starts: Array | None, queries: int) -> npt.NDArray[np.int64] | None:
     """One id for each query.
 
     Raises:
@@ -49,33 +47,50 @@ def check_starts(
 
 
 def check_filter(
-    filter: npt.NDArray | None,
-    flags_of: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.uint8]],
-) -> npt.NDArray[np.uint8] | None:
-    """A flag for each row that may be a result.
+    filter: Array | None,
+) -> tuple[npt.NDArray[np.uint8] | None, npt.NDArray[np.int64] | None]:
+    """Flags of rows, or ids, or neither.
 
     Raises:
         TypeError: no array of bool or int64 with one axis.
-        ValueError: an id that is not held.
     """
     if filter is None:
-        return None
-    if isinstance(filter, np.ndarray) and filter.dtype == np.bool_ and filter.ndim == 1:
-        return np.require(filter, requirements=["C"]).view(np.uint8)
-    if isinstance(filter, np.ndarray) and filter.dtype == np.int64 and filter.ndim == 1:
-        return flags_of(np.require(filter, requirements=["C", "A"]))
+        return None, None
+    array = as_numpy("filter", filter)
+    if isinstance(array, np.ndarray) and array.ndim == 1:
+        if array.dtype == np.bool_:
+            return np.require(array, requirements=["C"]).view(np.uint8), None
+        if array.dtype == np.int64:
+            return None, np.require(array, requirements=["C", "A"])
     raise TypeError(
         "filter must be a bool array with a flag for each row, or an int64 array of ids, "
-        f"got {describe(filter)}"
+        f"got {describe(array)}"
     )
 
 
-def check_ids(name: str, ids: object) -> npt.NDArray[np.int64]:
+def check_radius(radius: float) -> float:
+    """A number of the metric's unit.
+
+    Raises:
+        TypeError: no number.
+        ValueError: NaN.
+    """
+    if isinstance(radius, bool | np.bool_) or not isinstance(
+        radius, int | float | np.integer | np.floating
+    ):
+        raise TypeError(f"radius must be a number, got {describe(radius)}")
+    if radius != radius:
+        raise ValueError("radius must not be NaN")
+    return float(radius)
+
+
+def check_ids(name: str, ids: Any) -> npt.NDArray[np.int64]:
     """An aligned array of ids.
 
     Raises:
         TypeError: another kind.
     """
+    ids = as_numpy(name, ids)
     if not isinstance(ids, np.ndarray) or ids.dtype != np.int64 or ids.ndim != 1:
         raise TypeError(f"{name} must be an int64 array with one axis, got {describe(ids)}")
     return np.require(ids, requirements=["C", "A"])

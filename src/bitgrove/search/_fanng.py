@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from ..interfaces import Neighbours, describe
-from ._asked import check_budget, check_filter, check_starts
+from ..interfaces import Neighbours, RangeNeighbours, describe
+from ._asked import check_budget, check_filter, check_radius, check_starts
 from ._index import RowIndex, check_type, layout_from, usable_threads
 from ._journal import Operation
-from ._layout import Layout, positive_int
+from ._layout import Array, Layout, as_bytes, positive_int
+from ._quality import Trial, least_width
 from ._stored import modern, restore
 
 _MAX_WIDTH = 1 << 31
+_MAX_TUNED_WIDTH = 1 << 16
 
 Progress = Callable[[int, int, str], object]
 
@@ -106,7 +108,8 @@ class Fanng(RowIndex[_core.FanngIndex]):
     ) -> None:
         """Build the graph of all rows held; an earlier graph is replaced.
 
-        The rows are sorted anew, so that neighbours lie near each other in memory: afterwards
+        Searches go on in the earlier graph until the new one is ready; changes wait. The rows are
+        sorted anew, so that neighbours lie near each other in memory: afterwards
         ``vectors`` and ``ids`` show them in another order. Ids stay.
 
         Args:
@@ -191,13 +194,13 @@ class Fanng(RowIndex[_core.FanngIndex]):
 
     def search(
         self,
-        queries: npt.NDArray,
+        queries: Array,
         k: int,
         *,
         width: int | None = None,
         budget: int | timedelta | None = None,
-        filter: npt.NDArray | None = None,
-        starts: npt.NDArray[np.int64] | None = None,
+        filter: Array | None = None,
+        starts: Array | None = None,
         threads: int | None = None,
     ) -> Neighbours:
         """Find the ``k`` nearest rows of every query, nearly always.
@@ -210,7 +213,8 @@ class Fanng(RowIndex[_core.FanngIndex]):
             budget: a hard limit for each query, at which the best found so far is the answer: an
                 int of at least ``k`` for distances computed by the walk, or a ``timedelta``.
             filter: rows that may be results: ``bool[n]``, in the order of :attr:`ids`, or an
-                ``int64`` array of ids. Where few rows may, all of them are compared.
+                ``int64`` array of ids. The walk widens until it has met enough of them; where that
+                would take longer than comparing all of them, they are compared.
             starts: ``int64[q]``, for each query the id of the row where its walk begins, if a near
                 one is known.
             threads: by default one for each CPU; the result does not depend on it, unless a time
@@ -231,7 +235,7 @@ class Fanng(RowIndex[_core.FanngIndex]):
         distances, nanoseconds = check_budget(budget, k)
         rows, threads, result = self._prepare(queries, k, threads)
         from_ids = check_starts(starts, len(rows))
-        flags = check_filter(filter, self._native.flags_of)
+        flags, allowed = check_filter(filter)
         self._native.search(
             rows,
             k,
@@ -240,20 +244,139 @@ class Fanng(RowIndex[_core.FanngIndex]):
             nanoseconds,
             from_ids,
             flags,
+            allowed,
             threads,
             result.distances,
             result.ids,
         )
         return result
 
+    def range_search(
+        self,
+        queries: Array,
+        radius: float,
+        *,
+        width: int | None = None,
+        filter: Array | None = None,
+        threads: int | None = None,
+    ) -> RangeNeighbours:
+        """Find all rows within the radius of every query, nearly always.
+
+        A walk finds the nearest; from them the search spreads through all vertices within the
+        radius, and gives up beyond it when a quarter of ``width`` in a row lead to none.
+
+        Args:
+            queries: shape ``(q, dim)``, like the vectors of :meth:`add`.
+            radius: the largest distance, in the units of the metric: squared for ``l2``; for ``ip``
+                and ``cosine`` the least score. Rows just at it are within.
+            width: as for :meth:`search`; ``len(index)`` makes the search exact.
+            filter: as for :meth:`search`.
+            threads: by default one for each CPU; the result does not depend on it.
+
+        Returns:
+            For each query nearest first, by exact distances; ties in order of the id.
+
+        Raises:
+            TypeError: as for :meth:`add`.
+            ValueError: as for :meth:`add`; a radius of NaN; an id that is not held.
+            RuntimeError: there are rows and no graph yet; call :meth:`build`.
+        """
+        radius = check_radius(radius)
+        width = self._width if width is None else _checked_width(width)
+        rows = as_bytes(self._layout.held("queries", self._layout.check("queries", queries)))
+        flags, allowed = check_filter(filter)
+        found = self._native.range(rows, radius, width, flags, allowed, usable_threads(threads))
+        return RangeNeighbours(*found)
+
+    def measure_recall(
+        self,
+        queries: Array | None = None,
+        k: int = 10,
+        *,
+        width: int | None = None,
+        sample: int = 1000,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> float:
+        """The share of the ``k`` nearest rows that :meth:`search` finds.
+
+        All rows are compared to know them. A row counts if it is no farther than the exact
+        ``k``-th, so that ties do no harm.
+
+        Args:
+            queries: shape ``(q, dim)``, like the vectors of :meth:`add`: best are real ones. By
+                default rows are sampled, each left out of its own results; their recall is higher
+                than that of queries from elsewhere.
+            k: at least 1.
+            width: as for :meth:`search`.
+            sample: rows that are sampled, at most.
+            seed: of the sample.
+            threads: by default one for each CPU; the result does not depend on it.
+
+        Returns:
+            In 0 ..= 1; 1 for an index without rows to find.
+
+        Raises:
+            TypeError: as for :meth:`search`.
+            ValueError: as for :meth:`search`; no queries.
+            RuntimeError: as for :meth:`search`.
+        """
+        width = self._width if width is None else _checked_width(width)
+        return Trial(self, queries, k, sample, seed, threads).recall(width)
+
+    def tune(
+        self,
+        recall: float = 0.95,
+        k: int = 10,
+        queries: Array | None = None,
+        *,
+        sample: int = 1000,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> int:
+        """Set :attr:`width` to about the least that reaches a recall; it is saved with the index.
+
+        Widths grow by an eighth from ``k`` on; among them the least is found by bisection.
+
+        Args:
+            recall: wanted of :meth:`measure_recall`, above 0 and at most 1.
+            k: as for :meth:`measure_recall`, like the rest.
+            queries: best are real ones, other than those on which the result is judged.
+            sample: rows that are sampled, at most.
+            seed: of the sample.
+            threads: by default one for each CPU; the result does not depend on it.
+
+        Returns:
+            The width.
+
+        Raises:
+            TypeError: as for :meth:`measure_recall`.
+            ValueError: as for :meth:`measure_recall`; or a recall out of range.
+            RuntimeError: as for :meth:`search`; or no width up to 65,536 reaches the recall.
+
+        >>> rng = np.random.default_rng(0)
+        >>> index = Fanng(8)
+        >>> index.add(rng.standard_normal((500, 8)).astype(np.float32))
+        >>> index.build()
+        >>> index.tune(recall=0.9, k=5) == index.width
+        True
+        >>> index.measure_recall(k=5) >= 0.9
+        True
+        """
+        if not 0.0 < recall <= 1.0:
+            raise ValueError(f"recall must be above 0 and at most 1, got {recall}")
+        trial = Trial(self, queries, k, sample, seed, threads)
+        self.width = least_width(trial, recall, k, min(len(self), _MAX_TUNED_WIDTH))
+        return self.width
+
     def search_by_backtracking(
         self,
-        queries: npt.NDArray,
+        queries: Array,
         k: int,
         *,
         budget: int,
         degree: int | None = None,
-        starts: npt.NDArray[np.int64] | None = None,
+        starts: Array | None = None,
         threads: int | None = None,
     ) -> Neighbours:
         """Find the ``k`` nearest rows of every query as the paper does (alg. 3).
@@ -332,7 +455,11 @@ class Fanng(RowIndex[_core.FanngIndex]):
             super()._perform(operation, threads)
 
     def _snapshot(self) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
-        arrays, settings = self._native.state()
+        with self._storage.unchanged():
+            if self._native.untidy():
+                # As an operation, so that the log of an earlier file has it too.
+                self._change(Operation("remove", np.empty(0, np.int64)), usable_threads(None))
+            arrays, settings = self._native.state()
         arrays["vectors"], _ = self._rows_from(arrays["vectors"], arrays["ids"])
         base = self._base_settings() | {"max_degree": self._max_degree, "width": self._width}
         return arrays, base | settings

@@ -8,9 +8,10 @@ from typing import Any, Self, final
 import numpy.typing as npt
 
 from .. import _core
-from ..interfaces import Neighbours
-from ._index import RowIndex, check_type, layout_from
-from ._layout import Layout
+from ..interfaces import Neighbours, RangeNeighbours
+from ._asked import check_radius
+from ._index import RowIndex, check_type, layout_from, usable_threads
+from ._layout import Array, Layout, as_bytes
 from ._stored import restore_flat
 
 
@@ -38,7 +39,7 @@ class Flat(RowIndex[_core.FlatIndex]):
         super().__init__(layout, _core.FlatIndex(dim, metric, layout.held_dtype))
 
     def search(
-        self, queries: npt.NDArray, k: int, *, budget: int | None = None, threads: int | None = None
+        self, queries: Array, k: int, *, budget: int | None = None, threads: int | None = None
     ) -> Neighbours:
         """Find the ``k`` nearest rows of every query, exactly.
 
@@ -64,6 +65,34 @@ class Flat(RowIndex[_core.FlatIndex]):
         rows, threads, result = self._prepare(queries, k, threads)
         self._native.search_all(rows, result.ids.shape[1], threads, result.distances, result.ids)
         return result
+
+    def range_search(
+        self, queries: Array, radius: float, *, threads: int | None = None
+    ) -> RangeNeighbours:
+        """Find all rows within the radius of every query, exactly.
+
+        Args:
+            queries: shape ``(q, dim)``, like the vectors of :meth:`add`.
+            radius: the largest distance, in the units of the metric: squared for ``l2``; for ``ip``
+                and ``cosine`` the least score. Rows just at it are within.
+            threads: by default one for each CPU; the result does not depend on it.
+
+        Returns:
+            For each query nearest first; ties in order of the id.
+
+        Raises:
+            TypeError: as for :meth:`add`.
+            ValueError: as for :meth:`add`; or a radius of NaN.
+
+        >>> import numpy as np
+        >>> index = Flat(2)
+        >>> index.add(np.array([[0, 0], [3, 4], [0, 1]], np.float32))
+        >>> index.range_search(np.array([[0, 0]], np.float32), radius=1.0).ids
+        array([0, 2]...)
+        """
+        radius = check_radius(radius)
+        rows = as_bytes(self._layout.held("queries", self._layout.check("queries", queries)))
+        return RangeNeighbours(*self._native.range_all(rows, radius, usable_threads(threads)))
 
     @classmethod
     def from_arrays(

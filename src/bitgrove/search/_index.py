@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core, files
-from ..interfaces import Neighbours
+from ..interfaces import Neighbours, RangeNeighbours
 from ..kernels import usable_cpus
 from ._asked import check_ids
 from ._journal import Operation, decode
-from ._layout import DTYPES, Layout, as_bytes, positive_int
+from ._layout import DTYPES, Array, Layout, as_bytes, positive_int
 from ._storage import Storage, from_bytes, read, to_bytes
 
 Native = TypeVar("Native", _core.FlatIndex, _core.FanngIndex)
@@ -48,12 +48,15 @@ class RowIndex(ABC, Generic[Native]):
 
     @property
     def vectors(self) -> npt.NDArray:
-        """The rows as they are held, a read-only view; for cosine, unit vectors in float32."""
+        """The rows as they are held, read-only; for cosine, unit vectors in float32.
+
+        A view, or where rows were removed since the graph was last mended, a copy.
+        """
         return self._rows_from(*self._native.rows())[0]
 
     @property
     def ids(self) -> npt.NDArray[np.int64]:
-        """The id of every row, ``int64[n]``, a read-only view."""
+        """The id of every row, ``int64[n]``, read-only."""
         return self._native.rows()[1]
 
     def __len__(self) -> int:
@@ -67,16 +70,19 @@ class RowIndex(ABC, Generic[Native]):
 
     def add(
         self,
-        vectors: npt.NDArray,
-        ids: npt.NDArray[np.int64] | None = None,
+        vectors: Array,
+        ids: Array | None = None,
         *,
         threads: int | None = None,
     ) -> None:
         """Append rows; all of them, or on an error none.
 
+        Searches go on meanwhile, and see the rows when all are there.
+
         Args:
             vectors: shape ``(n, dim)`` in the index's dtype; for bits ``uint8[n, ceil(dim / 8)]``
-                in ``np.packbits`` order.
+                in ``np.packbits`` order. An array of numpy, or of any library that shares its
+                memory by DLPack, as torch does; so for all arrays that an index takes.
             ids: ``int64[n]``, unique and not negative; by default the numbers that follow the
                 largest id ever held, from 0.
             threads: that link the rows to a graph; by default one for each CPU. The index does not
@@ -88,18 +94,66 @@ class RowIndex(ABC, Generic[Native]):
                 overflow; a zero row for cosine; an id that is held already, named.
         """
         rows = self._layout.check("vectors", vectors)
-        if ids is not None:
-            ids = check_ids("ids", ids)
-            if len(ids) != len(rows):
-                raise ValueError(f"{len(rows)} vectors need as many ids, got {len(ids)}")
-        threads = usable_threads(threads)
-        self._change(Operation("add", ids, as_bytes(self._layout.held("vectors", rows))), threads)
+        numbers = None if ids is None else check_ids("ids", ids)
+        if numbers is not None and len(numbers) != len(rows):
+            raise ValueError(f"{len(rows)} vectors need as many ids, got {len(numbers)}")
+        held = as_bytes(self._layout.held("vectors", rows))
+        self._change(Operation("add", numbers, held), usable_threads(threads))
+
+    def remove(self, ids: Array, *, threads: int | None = None) -> None:
+        """Remove rows; all of them, or on an error none.
+
+        They are in no result from now on, and their ids are free. A graph keeps them as way marks
+        until they are a fiftieth of all rows (and more than 64), or until the index is saved; then
+        the vertices around each are linked anew, and the memory is freed. The other rows stay in
+        their order.
+
+        Args:
+            ids: ``int64[n]``, of rows that are held.
+            threads: that mend the graph; by default one for each CPU. The index does not depend on
+                it.
+
+        Raises:
+            TypeError: another kind of array.
+            ValueError: an id that is not held, or given twice, named.
+        """
+        numbers = check_ids("ids", ids)
+        if len(numbers):
+            self._change(Operation("remove", numbers), usable_threads(threads))
+
+    def update(self, ids: Array, vectors: Array, *, threads: int | None = None) -> None:
+        """Give the rows of these ids other vectors; all of them, or on an error none.
+
+        A search sees either the old or the new ones.
+
+        Args:
+            ids: ``int64[n]``, of rows that are held.
+            vectors: as many, as for :meth:`add`.
+            threads: as for :meth:`add`.
+
+        Raises:
+            TypeError: as for :meth:`add`.
+            ValueError: as for :meth:`add` and :meth:`remove`.
+        """
+        numbers = check_ids("ids", ids)
+        rows = self._layout.check("vectors", vectors)
+        if len(numbers) != len(rows):
+            raise ValueError(f"{len(numbers)} ids need as many vectors, got {len(rows)}")
+        if len(numbers):
+            held = as_bytes(self._layout.held("vectors", rows))
+            self._change(Operation("update", numbers, held), usable_threads(threads))
 
     @abstractmethod
     def search(
-        self, queries: npt.NDArray, k: int, *, budget: int | None = None, threads: int | None = None
+        self, queries: Array, k: int, *, budget: int | None = None, threads: int | None = None
     ) -> Neighbours:
         """Find the ``k`` nearest rows of every query."""
+
+    @abstractmethod
+    def range_search(
+        self, queries: Array, radius: float, *, threads: int | None = None
+    ) -> RangeNeighbours:
+        """Find all rows within the radius of every query."""
 
     def arrays(self) -> dict[str, npt.NDArray]:
         """The index as named arrays, read-only; FORMAT.md specifies them."""
@@ -194,10 +248,14 @@ class RowIndex(ABC, Generic[Native]):
 
     def _perform(self, operation: Operation, threads: int) -> None:
         """Do it. The same operations on the same index give the same index, to the last bit."""
-        if operation.kind != "add":
+        if operation.kind == "add" and operation.rows is not None:
+            self._native.add(operation.rows, operation.ids, threads)
+        elif operation.kind == "remove" and operation.ids is not None:
+            self._native.remove(operation.ids, threads)
+        elif operation.kind == "update" and not (operation.ids is None or operation.rows is None):
+            self._native.update(operation.ids, operation.rows, threads)
+        else:
             raise ValueError(f"{type(self).__name__} knows no operation '{operation.kind}'")
-        assert operation.rows is not None
-        self._native.add(operation.rows, operation.ids, threads)
 
     @abstractmethod
     def _snapshot(self) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
@@ -218,7 +276,7 @@ class RowIndex(ABC, Generic[Native]):
         return data.view(DTYPES[self._layout.held_dtype]), ids
 
     def _prepare(
-        self, queries: npt.NDArray, k: int, threads: int | None
+        self, queries: Array, k: int, threads: int | None
     ) -> tuple[npt.NDArray[np.uint8], int, Neighbours]:
         """Checked queries as bytes, the number of threads, and room for the result."""
         rows = self._layout.held("queries", self._layout.check("queries", queries))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,25 @@ from ..interfaces import describe
 METRICS = ("l2", "ip", "cosine", "hamming")
 DTYPES = {"float32": np.float32, "float16": np.float16, "uint8": np.uint8, "bits": np.uint8}
 _MAX_DIM = 1 << 24
+
+
+class HasDLPack(Protocol):
+    """An array of another library, such as a torch tensor."""
+
+    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any:
+        """The memory as a capsule."""
+        ...
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Where it is: the kind of the device and its number."""
+        ...
+
+
+Array = npt.NDArray | HasDLPack
+"""What is accepted as an array; nothing is copied or converted."""
+
+_CPU = 1
+"""Of DLPack's device types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +72,14 @@ class Layout:
         """How rows are held: for cosine as unit vectors in ``float32``, else as they come."""
         return "float32" if self.metric == "cosine" else self.dtype
 
-    def check(self, name: str, rows: npt.NDArray) -> npt.NDArray:
+    def check(self, name: str, rows: Array) -> npt.NDArray:
         """The rows as an aligned C-contiguous array; values and dtype are never changed.
 
         Raises:
-            TypeError: not a two-dimensional array of the index's dtype.
+            TypeError: not a two-dimensional array of the index's dtype, in the memory of the CPU.
             ValueError: rows of another length.
         """
+        rows = as_numpy(name, rows)
         self._check_shape(name, rows, self.dtype, TypeError)
         return np.require(rows, requirements=["C", "A"])
 
@@ -100,6 +120,30 @@ class Layout:
             raise ValueError(
                 f"{name} must have {self.width} columns (dim {self.dim}), got shape {rows.shape}"
             )
+
+
+def as_numpy(name: str, value: Any) -> Any:
+    """The same memory as a numpy array, for arrays of other libraries; anything else as it is.
+
+    Raises:
+        TypeError: it cannot be shared.
+    """
+    if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack_device__"):
+        return value
+    device = int(value.__dlpack_device__()[0])
+    if device != _CPU:
+        raise TypeError(
+            f"{name} must be in the memory of the CPU, got {_named(value)} on a device of DLPack "
+            f"type {device}; copy it first, as torch does by .cpu()"
+        )
+    try:
+        return np.from_dlpack(value)
+    except (BufferError, RuntimeError, TypeError) as error:
+        raise TypeError(f"{name}: {_named(value)} cannot be shared with numpy: {error}") from None
+
+
+def _named(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__name__}"
 
 
 def as_bytes(rows: npt.NDArray) -> npt.NDArray[np.uint8]:

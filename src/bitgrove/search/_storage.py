@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ class Storage:
         self._home: Home | None = None
         self._pending: list[bytes] | None = None
         self._pending_bytes = 0
+        _all.add(self)
+
+    def renew_lock(self) -> None:
+        """In a child of a fork: another thread of the parent may have held it."""
+        self._lock = threading.RLock()
 
     @contextmanager
     def changing(self, operation: Operation | None) -> Iterator[None]:
@@ -68,6 +74,12 @@ class Storage:
                 self._pending = None
                 raise
             self._keep(operation)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """While it lasts, only this thread changes the index."""
+        with self._lock:
+            yield
 
     def save(self, path: str | os.PathLike[str], snapshot: Snapshot, rewrite: bool) -> None:
         """Append what changed since to the file, or write all of it."""
@@ -121,6 +133,18 @@ class Storage:
                 if expected is not None:
                     _check_unchanged(path, handle, expected)
         self.settle(Home(Path(path).resolve(), header.end, files.Tail(header.identity, header.end)))
+
+
+_all: weakref.WeakSet[Storage] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for storage in list(_all):
+        storage.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,147 @@
+// How a graph index changes beside its searches.
+#include <algorithm>
+#include <utility>
+
+#include "build/remove.hpp"
+#include "index.hpp"
+
+namespace bitgrove::graph {
+
+void FanngIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                     std::size_t threads) {
+    const Changing changing(*this);
+    check_once();
+    rows_.check(rows, count, ids, false);
+    grow(rows, count, ids, {}, threads);
+}
+
+void FanngIndex::remove(const std::int64_t* ids, std::size_t count, std::size_t threads) {
+    const Changing changing(*this);
+    check_once();
+    const std::vector<Row> gone = distinct_rows(ids, count);
+    if (!graph_) return replace(gone, nullptr, 0, nullptr);
+    if (count == 0) return tidy(threads);
+    {
+        const auto alone = access().alone();
+        hide(gone);
+        settle();
+    }
+    tidy_if_due(threads);
+}
+
+void FanngIndex::update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                        std::size_t threads) {
+    const Changing changing(*this);
+    check_once();
+    const std::vector<Row> gone = distinct_rows(ids, count);
+    rows_.check(rows, count, ids, true);
+    if (!graph_) return replace(gone, rows, count, ids);
+    grow(rows, count, ids, gone, threads);
+    tidy_if_due(threads);
+}
+
+void FanngIndex::check_once() {
+    if (checked_) return;
+    check_rows(format(), rows_.row(0), rows_.size(), "vectors");
+    if (graph_) check_edges(*graph_, rows_.size());
+    checked_ = true;
+}
+
+void FanngIndex::grow(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                      const std::vector<Row>& replaced, std::size_t threads) {
+    {
+        const auto alone = access().alone();
+        if (!alive_.empty()) alive_.resize(rows_.size() + count, 1);
+        rows_.place(rows, count, ids);
+    }
+    if (graph_) {
+        grown_ = true;
+        try {
+            add_rows(*graph_, rows_, threads, access());
+        } catch (...) {  // no memory: the rows never were
+            const auto alone = access().alone();
+            alive_.resize(rows_.size(), 1);
+            for (std::size_t r = settled_; r < rows_.size(); ++r) alive_[r] = 0;
+            removed_ += rows_.size() - settled_;
+            rows_.abandon();
+            settle();
+            throw;
+        }
+    }
+    const auto alone = access().alone();
+    hide(replaced);
+    rows_.enter();
+    settle();
+}
+
+// To be called alone.
+void FanngIndex::hide(const std::vector<Row>& rows) {
+    if (rows.empty()) return;
+    alive_.resize(rows_.size(), 1);
+    for (const Row row : rows) {
+        rows_.release_id(row);
+        alive_[row] = 0;
+    }
+    removed_ += rows.size();
+}
+
+bool FanngIndex::untidy() const {
+    const Changing none(*this);
+    return removed_ || (grown_ && !unreachable(*graph_).empty());
+}
+
+void FanngIndex::tidy_if_due(std::size_t threads) {
+    if (removed_ > std::max<std::size_t>(64, rows_.size() / 50)) tidy(threads);
+}
+
+void FanngIndex::tidy(std::size_t threads) {
+    if (removed_) {
+        Rows rows = rows_;
+        Graph graph = without_removed(*graph_, rows, alive_, threads);
+        take_over(std::move(rows), std::move(graph));
+    }
+    reach_all(*graph_, rows_, threads, access());
+    grown_ = false;
+}
+
+Rows FanngIndex::rows_left() const {
+    Rows rows = rows_;
+    if (!removed_) return rows;
+    std::vector<Row> kept;
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+        if (alive_[r]) kept.push_back(static_cast<Row>(r));
+    }
+    rows.rearrange(kept);
+    return rows;
+}
+
+// What it replaces is freed after searches may go on.
+void FanngIndex::take_over(Rows&& rows, Graph&& graph) {
+    std::optional<Graph> fresh(std::move(graph));
+    const auto alone = access().alone();
+    std::swap(rows_, rows);
+    std::swap(graph_, fresh);
+    alive_.clear();
+    removed_ = 0;
+    grown_ = false;
+    settle();
+    built_.store(true, std::memory_order_release);
+}
+
+void FanngIndex::build(const BuildOptions& options, const Tick& tick) {
+    const Changing changing(*this);
+    check_once();
+    Rows rows = rows_left();
+    Graph graph = build_graph(rows, max_degree_, options, tick);
+    take_over(std::move(rows), std::move(graph));
+}
+
+void FanngIndex::build_by_traversal(const TraverseOptions& options, const Tick& tick) {
+    const Changing changing(*this);
+    check_once();
+    Rows rows = rows_left();
+    Graph graph = graph::build_by_traversal(rows, max_degree_, options, tick);
+    take_over(std::move(rows), std::move(graph));
+}
+
+}  // namespace bitgrove::graph
