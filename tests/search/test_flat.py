@@ -184,7 +184,7 @@ def test_rows_that_cannot_be_held_are_refused(index, rows, message):
     [
         ([4, 4], "id 4 is given twice"),
         ([4, 7], "id 7 is held already"),
-        ([4, -1], r"in 0 .. 2\^63 - 2: id -1 is not"),
+        ([4, -1], r"in 0 .. 2\^63 - 2: id -1 is negative"),
         ([4], "2 vectors need as many ids, got 1"),
     ],
 )
