@@ -401,14 +401,16 @@ def test_progress_ends_each_stage_and_may_stop_the_build(build, stages):
     assert {stage for done, total, stage in calls if done == total} == stages
     assert all(0 <= done <= total for done, total, _ in calls)
     before = index.arrays()
+    for last in sorted(stages):
 
-    def stop(done, total, stage):
-        raise KeyboardInterrupt
+        def stop(done, total, stage, last=last):
+            if stage == last:
+                raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        build(index, threads=2, seed=1, progress=stop)
-    for name, array in index.arrays().items():
-        np.testing.assert_array_equal(array, before[name], err_msg=name)
+        with pytest.raises(KeyboardInterrupt):
+            build(index, threads=2, seed=1, progress=stop)
+        for name, array in index.arrays().items():
+            np.testing.assert_array_equal(array, before[name], err_msg=f"{name} after {last}")
 
 
 def test_progress_that_uses_the_index_is_told_not_to():

@@ -118,6 +118,22 @@ def test_additions_to_full_lists_keep_new_rows_within_reach(max_degree):
     assert index.arrays()["edges"].shape == (1500, max_degree)
 
 
+@pytest.mark.parametrize("max_degree", [4, 8])
+def test_an_index_whose_lists_are_full_can_be_saved_and_loaded_after_additions(
+    tmp_path, max_degree
+):
+    rows = np.random.default_rng(0).standard_normal((700, 32)).astype(np.float32)
+    index = Fanng(32, max_degree=max_degree)
+    index.add(rows[:500])
+    index.build()
+    for i in range(500, 700, 50):
+        index.add(rows[i : i + 50])
+        index.save(tmp_path / "index", rewrite=True)
+        again = Fanng.load(tmp_path / "index")
+        found = again.search(rows[: i + 50], 1, width=len(index)).ids[:, 0]
+        np.testing.assert_array_equal(found, np.arange(i + 50))
+
+
 def test_duplicates_added_later_join_their_vertex():
     rows = np.random.default_rng(0).standard_normal((100, 4)).astype(np.float32)
     index = Fanng(4)
