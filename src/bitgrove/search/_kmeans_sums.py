@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from ._stream import Rows
 
 _PART = 1 << 14
@@ -39,9 +40,7 @@ class Sums:
         threads: int,
     ) -> None:
         """Count rows, ``uint8`` or ``float32[n, dim]``, in with their clusters."""
-        np.add.at(self.rows, labels, rows)
-        np.add.at(self.counts, labels, 1)
-        np.add.at(self.errors, labels, distances)
+        _core.add_to_sums(rows, labels, distances, self.rows, self.counts, self.errors, threads)
 
     @property
     def objective(self) -> float:
