@@ -5,6 +5,7 @@
 #include <span>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "../graph/build/traverse_add.hpp"
@@ -63,17 +64,72 @@ Result exact(const Index& index, const std::vector<std::uint8_t>& queries, std::
 }
 
 Result search(const FanngIndex& index, const std::vector<std::uint8_t>& queries, std::size_t k,
-              std::size_t budget, std::size_t threads) {
+              std::size_t width, std::size_t threads) {
     const std::size_t count = queries.size() / index.format().row_bytes;
     Result result(count, k);
+    FanngIndex::Asked asked;
+    asked.width = width;
     index.search({queries.data(), count, k, threads, result.distances.data(), result.ids.data()},
-                 budget, nullptr);
+                 asked, nullptr);
     return result;
 }
 
-bool same(const FanngIndex::State& a, const FanngIndex::State& b) {
-    return a.degrees == b.degrees && a.ends == b.ends && a.start == b.start &&
-           a.squared_bound == b.squared_bound && a.checked == b.checked;
+Result backtrack(const FanngIndex& index, const std::vector<std::uint8_t>& queries, std::size_t k,
+                 std::size_t budget, std::size_t threads) {
+    const std::size_t count = queries.size() / index.format().row_bytes;
+    Result result(count, k);
+    index.backtrack({queries.data(), count, k, threads, result.distances.data(), result.ids.data()},
+                    budget, index.max_degree(), nullptr, nullptr);
+    return result;
+}
+
+template <typename T>
+bool same_elements(const T* a, const T* b, std::size_t count) {
+    return std::equal(a, a + count, b);
+}
+
+bool same(const FanngIndex& first, const FanngIndex& second) {
+    const FanngIndex::State a = first.state(), b = second.state();
+    const std::size_t count = a.rows.count;
+    return b.rows.count == count &&
+           same_elements(a.rows.data.get(), b.rows.data.get(), count * first.format().row_bytes) &&
+           same_elements(a.rows.ids.get(), b.rows.ids.get(), count) && a.next_id == b.next_id &&
+           a.edges == b.edges && a.vertices == b.vertices && a.low == b.low && a.step == b.step &&
+           a.lift_places == b.lift_places && a.exact == b.exact && a.codes == b.codes &&
+           a.start == b.start && a.squared_bound == b.squared_bound && a.checked == b.checked;
+}
+
+template <typename T>
+Block<T> block_of(const T* data, std::size_t count) {
+    Block<T> block = allocate_block<T>(count);
+    std::copy_n(data, count, block.get());
+    return block;
+}
+
+Stored stored_of(const FanngIndex::State& state) {
+    Stored stored;
+    stored.edges = block_of(state.edges.data(), state.edges.size());
+    stored.vertices = state.vertices;
+    if (!state.low.empty()) {
+        stored.coder.emplace();
+        stored.coder->low = state.low;
+        stored.coder->step = state.step;
+        stored.coder->lift_places = state.lift_places;
+        stored.coder->exact = state.exact;
+        stored.codes = block_of(state.codes.data(), state.codes.size());
+    }
+    stored.start = state.start;
+    stored.squared_bound = state.squared_bound;
+    stored.checked = state.checked;
+    return stored;
+}
+
+// The rows of the state, with the graph that is given.
+void restore(FanngIndex& index, const FanngIndex::State& state, Stored stored, bool verify) {
+    const std::size_t count = state.rows.count;
+    index.restore(block_of(state.rows.data.get(), count * index.format().row_bytes),
+                  block_of(state.rows.ids.get(), count), count, state.next_id, std::move(stored),
+                  verify);
 }
 
 void with_the_whole_budget_it_is_exact() {
@@ -81,80 +137,93 @@ void with_the_whole_budget_it_is_exact() {
         const Format format = Format::of(metric, dtype, 11);
         const auto first = random_rows(format, 600, 1), later = random_rows(format, 150, 2);
         FanngIndex index(format, 12);
-        index.add(first.data(), 600, nullptr);
+        index.add(first.data(), 600, nullptr, 2);
         BuildOptions options;
         options.threads = 2;
         index.build(options, nullptr);
         for (std::size_t r = 0; r < 150; r += 50) {
-            index.add(later.data() + r * format.row_bytes, 50, nullptr);
+            index.add(later.data() + r * format.row_bytes, 50, nullptr, 2);
         }
         const auto queries = random_rows(format, 40, 3);
         const Result expected = exact(index, queries, 9);
         CHECK(search(index, queries, 9, 750, 1) == expected);
         CHECK(search(index, queries, 9, 750, 3) == expected);
+        CHECK(backtrack(index, queries, 9, 750, 2) == expected);
     }
 }
 
 void threads_change_nothing() {
-    const Format format = Format::of(Metric::l2, Dtype::f32, 16);
-    const auto rows = random_rows(format, 2000, 5);
-    std::vector<FanngIndex::State> states;
-    for (const std::size_t threads : {1, 2, 5}) {
-        FanngIndex index(format, 10);
-        index.add(rows.data(), 2000, nullptr);
-        BuildOptions options;
-        options.threads = threads;
-        index.build(options, nullptr);
-        states.push_back(index.state());
+    for (const auto& [metric, dtype] : kFormats) {
+        const Format format = Format::of(metric, dtype, 16);
+        const auto rows = random_rows(format, 1500, 5);
+        FanngIndex first(format, 10);
+        for (const std::size_t threads : {1, 2, 3, 5}) {
+            FanngIndex other(format, 10);
+            FanngIndex& index = threads == 1 ? first : other;
+            index.add(rows.data(), 1400, nullptr, threads);
+            BuildOptions options;
+            options.threads = threads;
+            index.build(options, nullptr);
+            index.add(rows.data() + 1400 * format.row_bytes, 100, nullptr, threads);
+            CHECK(same(index, first));
+        }
     }
-    CHECK(same(states[0], states[1]));
-    CHECK(same(states[0], states[2]));
 }
 
 void a_restored_graph_is_the_same_and_grows_the_same() {
-    const Format format = Format::of(Metric::ip, Dtype::f32, 6);
-    const auto rows = random_rows(format, 300, 7), later = random_rows(format, 40, 8);
-    FanngIndex index(format, 8), again(format, 8);
-    index.add(rows.data(), 300, nullptr);
-    index.build({}, nullptr);
-    again.add(rows.data(), 300, nullptr);
-    const FanngIndex::State state = index.state();
-    again.restore(state.degrees.data(), state.degrees.size(), state.ends.data(), state.ends.size(),
-                  state.start, state.squared_bound, state.checked);
-    CHECK(same(again.state(), state));
-    index.add(later.data(), 40, nullptr);
-    again.add(later.data(), 40, nullptr);
-    CHECK(same(again.state(), index.state()));
+    for (const auto& [metric, dtype] : kFormats) {
+        const Format format = Format::of(metric, dtype, 6);
+        const auto rows = random_rows(format, 300, 7), later = random_rows(format, 40, 8);
+        FanngIndex index(format, 8), again(format, 8);
+        index.add(rows.data(), 300, nullptr, 1);
+        index.build({}, nullptr);
+        const FanngIndex::State state = index.state();
+        restore(again, state, stored_of(state), true);
+        CHECK(same(again, index));
+        index.add(later.data(), 40, nullptr, 1);
+        again.add(later.data(), 40, nullptr, 1);
+        CHECK(same(again, index));
+    }
 }
 
-void forged_graphs_are_refused() {
+void forged_edges_are_refused_or_harmless() {
     const Format format = Format::of(Metric::l2, Dtype::u8, 5);
     const auto rows = random_rows(format, 200, 9);
     FanngIndex index(format, 8);
-    index.add(rows.data(), 200, nullptr);
+    index.add(rows.data(), 200, nullptr, 1);
     index.build({}, nullptr);
     const FanngIndex::State good = index.state();
     Random random(4);
     std::size_t refused = 0;
     for (int i = 0; i < 500; ++i) {
         FanngIndex::State bad = good;
-        const bool degree = random.below(3) == 0;
-        auto& array = degree ? bad.degrees : bad.ends;
-        const std::size_t place = random.below(static_cast<std::uint32_t>(array.size()));
-        array[place] = random.below(2) ? random.below(250) : static_cast<Row>(random.next());
-        if (array[place] == (degree ? good.degrees : good.ends)[place]) continue;
-        FanngIndex other(format, 8);
-        other.add(rows.data(), 200, nullptr);
+        for (std::uint32_t n = random.below(20) + 1; n > 0; --n) {
+            Row& end = bad.edges[random.below(static_cast<std::uint32_t>(bad.edges.size()))];
+            end = random.below(2) ? random.below(250) : static_cast<Row>(random.next());
+        }
+        FanngIndex checked(format, 8), unchecked(format, 8);
         try {
-            other.restore(bad.degrees.data(), bad.degrees.size(), bad.ends.data(), bad.ends.size(),
-                          bad.start, bad.squared_bound, bad.checked);
+            restore(checked, bad, stored_of(bad), true);
         } catch (const std::invalid_argument&) {
             ++refused;
-            continue;
         }
-        search(other, rows, 3, 100, 1);  // another right order is possible: then it works
+        restore(unchecked, bad, stored_of(bad), false);
+        search(unchecked, rows, 3, 100, 1);
+        search(unchecked, rows, 3, 200, 2);
+        backtrack(unchecked, rows, 3, 200, 1);
     }
     CHECK(refused > 400);
+}
+
+void a_width_beyond_memory_is_no_wider_than_the_rows() {
+    const Format format = Format::of(Metric::l2, Dtype::f32, 4);
+    const auto rows = random_rows(format, 90, 21);
+    FanngIndex index(format, 8);
+    index.add(rows.data(), 90, nullptr, 1);
+    BuildOptions options;
+    options.width = std::size_t{1} << 60;
+    index.build(options, nullptr);
+    CHECK(search(index, rows, 3, std::size_t{1} << 60, 1) == exact(index, rows, 3));
 }
 
 void traverse_add_makes_walks_succeed() {
@@ -195,7 +264,7 @@ void searches_and_changes_run_side_by_side() {
     const Format format = Format::of(Metric::l2, Dtype::u8, 8);
     const auto rows = random_rows(format, 500, 13);
     FanngIndex index(format, 10);
-    index.add(rows.data(), 250, nullptr);
+    index.add(rows.data(), 250, nullptr, 2);
     index.build({}, nullptr);
     std::atomic<bool> stop{false};
     std::vector<std::thread> askers;
@@ -209,7 +278,7 @@ void searches_and_changes_run_side_by_side() {
         });
     }
     for (std::size_t r = 250; r < 500; r += 10) {
-        index.add(rows.data() + r * format.row_bytes, 10, nullptr);
+        index.add(rows.data() + r * format.row_bytes, 10, nullptr, 2);
     }
     index.build({}, nullptr);
     stop = true;
@@ -221,13 +290,13 @@ void a_tick_that_throws_stops_all_threads() {
     const Format format = Format::of(Metric::l2, Dtype::f32, 8);
     const auto rows = random_rows(format, 1500, 17);
     FanngIndex index(format, 10);
-    index.add(rows.data(), 1500, nullptr);
+    index.add(rows.data(), 1500, nullptr, 2);
     BuildOptions options;
     options.threads = 3;
     bool thrown = false;
     try {
         index.build(options, [](std::size_t, std::size_t, const char* stage) {
-            if (stage[0] == 'r') throw std::runtime_error("enough");
+            if (stage[0] == 'c') throw std::runtime_error("enough");
         });
     } catch (const std::runtime_error&) {
         thrown = true;
@@ -242,7 +311,9 @@ constexpr Test kTests[] = {
     {"graph: threads change nothing", threads_change_nothing},
     {"graph: a restored graph is the same and grows the same",
      a_restored_graph_is_the_same_and_grows_the_same},
-    {"graph: forged graphs are refused", forged_graphs_are_refused},
+    {"graph: forged edges are refused or harmless", forged_edges_are_refused_or_harmless},
+    {"graph: a width beyond memory is no wider than the rows",
+     a_width_beyond_memory_is_no_wider_than_the_rows},
     {"graph: traverse-add makes walks succeed", traverse_add_makes_walks_succeed},
     {"graph: searches and changes run side by side", searches_and_changes_run_side_by_side},
     {"graph: a tick that throws stops all threads", a_tick_that_throws_stops_all_threads},

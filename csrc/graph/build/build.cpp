@@ -81,6 +81,8 @@ bool fit(const Rows& rows, const Codes& codes, std::size_t threads) {
 
 std::optional<Codes> codes_that_fit(const Graph& graph, const Rows& rows, std::size_t threads) {
     Codes codes(Coder::learn(rows, graph.squared_bound));
+    // Codes much longer than the rows, or past the kernels' limit, are of no use.
+    if (codes.bytes() > std::min(rows.format().row_bytes + 64, kMaxBytesDim)) return std::nullopt;
     encode(graph, rows, rows.size(), threads, codes);
     if (!codes.coder().exact && !fit(rows, codes, threads)) return std::nullopt;
     return codes;

@@ -7,6 +7,7 @@ namespace bitgrove::graph {
 namespace {
 
 constexpr std::size_t kMostInBatch = 16384;
+constexpr std::size_t kAtOnce = 32;   // rows that a thread takes
 constexpr std::size_t kBuckets = 64;  // of rows, whose lists one thread at a time extends
 
 struct Scratch {
@@ -24,11 +25,12 @@ class Inserter {
         : graph_(graph),
           measure_(graph.measure(rows)),
           options_(options),
-          scratch_(std::max<std::size_t>(1, options.threads)),
+          width_(std::min(options.width, graph.edges.rows())),
+          scratch_(std::clamp<std::size_t>(options.threads, 1, kMostInBatch / kAtOnce)),
           bucket_rows_(graph.edges.rows() / kBuckets + 1) {}
 
     void operator()(std::span<const Row> batch) {
-        parallel_blocks(batch.size(), 32, options_.threads, "", nullptr,
+        parallel_blocks(batch.size(), kAtOnce, options_.threads, "", nullptr,
                         [&](std::size_t begin, std::size_t end, std::size_t worker) {
                             for (std::size_t i = begin; i < end; ++i) {
                                 seek(batch[i], scratch_[worker]);
@@ -51,7 +53,7 @@ class Inserter {
     // leads to it yet.
     void seek(Row vertex, Scratch& s) {
         s.walk(
-            graph_.edges, {&graph_.start, 1}, options_.width, {},
+            graph_.edges, {&graph_.start, 1}, width_, {},
             [&](const Row* rows, std::size_t count, Key* keys) {
                 measure_.from(vertex, rows, count, keys);
             },
@@ -105,6 +107,7 @@ class Inserter {
     Graph& graph_;
     const Measure measure_;
     const InsertOptions& options_;
+    std::size_t width_;  // no more than there are rows
     std::vector<Scratch> scratch_;
     std::size_t bucket_rows_;
 };

@@ -97,7 +97,7 @@ bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size
     if (graph.start == kNoRow) return true;
     bool all_were_found = true, nothing_dropped = true;
     const Measure measure = graph.measure(rows);
-    std::vector<PoolWalk> walks(std::max<std::size_t>(1, threads));
+    std::vector<PoolWalk> walks(std::clamp<std::size_t>(threads, 1, suspects.size() / 64 + 1));
     for (std::size_t round = 0; round < kRounds && !suspects.empty(); ++round) {
         std::sort(suspects.begin(), suspects.end());
         suspects.erase(std::unique(suspects.begin(), suspects.end()), suspects.end());

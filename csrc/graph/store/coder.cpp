@@ -52,11 +52,13 @@ bool Coder::encode(const Format& format, const std::uint8_t* row, float lift,
     x.resize(format.dim);
     decode(format, row, x.data());
     const bool inside = encode(x.data(), code);
-    // Each place takes what brings the sum of squares nearest to the square of the lift.
+    // Equal shares, rounded down, but for the last two places, which take what is left of the
+    // square of the lift to within a few units.
     double rest = static_cast<double>(lift) * lift / step / step;
     for (std::size_t i = 0; i < lift_places; ++i) {
-        const double share = std::sqrt(std::max(0.0, rest) / static_cast<double>(lift_places - i));
-        const double c = std::clamp(std::nearbyint(share), 0.0, 255.0);
+        const std::size_t sharing = i + 2 < lift_places ? lift_places - 2 - i : 1;
+        const double share = std::sqrt(std::max(0.0, rest) / static_cast<double>(sharing));
+        const double c = std::clamp(std::floor(share), 0.0, 255.0);
         code[format.dim + i] = static_cast<std::uint8_t>(c);
         rest -= c * c;
     }
@@ -101,7 +103,7 @@ Coder Coder::learn(const Rows& rows, double bound) {
         for (std::size_t d = 0; d < format.dim; ++d) {
             widest = std::max(widest, high[d] - coder.low[d]);
         }
-        if (widest > 0) coder.step = widest / 255;
+        if (widest > 0) coder.step = std::max(widest / 255, std::numeric_limits<float>::min());
         // Narrower ranges sit in the middle, so that later rows outside of them have room.
         for (std::size_t d = 0; d < format.dim; ++d) {
             coder.low[d] = (coder.low[d] + high[d] - 255 * coder.step) / 2;
@@ -110,7 +112,7 @@ Coder Coder::learn(const Rows& rows, double bound) {
     if (format.metric == Metric::ip) {
         const double largest = 250.0 * coder.step;
         coder.lift_places = static_cast<std::size_t>(std::clamp(
-            std::ceil(bound / (largest * largest)), 1.0, static_cast<double>(kMaxLiftPlaces)));
+            std::ceil(bound / (largest * largest)) + 2, 3.0, static_cast<double>(kMaxLiftPlaces)));
     }
     return coder;
 }

@@ -33,7 +33,7 @@ class Edges {
     std::uint32_t stride() const { return stride_; }
     std::size_t rows() const { return rows_; }
     const Row* list(Row v) const { return ends_.get() + static_cast<std::size_t>(v) * stride_; }
-    bool full(Row v) const { return list(v)[stride_ - 1] != kNoRow; }
+    bool full(Row v) const { return degree(v) == stride_; }
     std::size_t degree(Row v) const {
         const Row* ends = list(v);
         std::size_t degree = 0;

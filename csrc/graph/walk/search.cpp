@@ -8,7 +8,8 @@ namespace {
 
 // Candidates whose exact distances decide, where the walk measured codes.
 std::size_t reranked(const Graph& graph, std::size_t k) {
-    return graph.codes->coder().exact ? k : 2 * k + 16;
+    const Coder& coder = graph.codes->coder();
+    return coder.exact && coder.lift_places == 0 ? k : 2 * k + 16;
 }
 
 // Whether it costs less to compare all rows allowed than to walk with a pool of `width`: a walk
