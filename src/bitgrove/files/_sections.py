@@ -221,7 +221,8 @@ def _room(size: int) -> npt.NDArray[np.uint8]:
     if size == 0:
         return np.empty(0, np.uint8)
     huge = size >= 2 * _HUGE
-    memory = mmap.mmap(-1, size + huge * _HUGE)
+    # Private: shared memory comes in small pages, and a forked child would write to ours.
+    memory = mmap.mmap(-1, size + huge * _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     room = np.frombuffer(memory, np.uint8)
     if huge and hasattr(mmap, "MADV_HUGEPAGE"):
         with contextlib.suppress(OSError):  # a system without huge pages
