@@ -25,6 +25,8 @@ def check_budget(budget: int | timedelta | None, k: int) -> tuple[int, int]:
         if budget <= timedelta(0):
             raise ValueError(f"budget must be a positive time, got {budget}")
         return 0, min(round(budget / timedelta(microseconds=1) * 1000), 1 << 62)
+    if isinstance(budget, np.timedelta64):
+        raise TypeError("budget must be an int or a datetime.timedelta, got numpy's timedelta64")
     distances = positive_int("budget", budget)
     if distances < k:
         raise ValueError(f"budget must be at least k: {distances} distances cannot give {k} rows")
@@ -75,13 +77,35 @@ def check_radius(radius: float) -> float:
         TypeError: no number.
         ValueError: NaN.
     """
-    if isinstance(radius, bool | np.bool_) or not isinstance(
-        radius, int | float | np.integer | np.floating
-    ):
-        raise TypeError(f"radius must be a number, got {describe(radius)}")
-    if radius != radius:
+    if (number := check_number("radius", radius)) != number:
         raise ValueError("radius must not be NaN")
-    return float(radius)
+    return number
+
+
+def check_number(name: str, value: object) -> float:
+    """A real number, numpy's too; infinity and NaN are some.
+
+    Raises:
+        TypeError: another kind; a bool is none.
+    """
+    no_number = isinstance(value, bool | np.bool_ | np.timedelta64)
+    if no_number or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def check_flag(name: str, value: object) -> bool:
+    """True or False, numpy's too.
+
+    Raises:
+        TypeError: another kind.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {describe(value)}")
+    return bool(value)
 
 
 def check_ids(name: str, ids: Any) -> npt.NDArray[np.int64]:

@@ -11,7 +11,14 @@ import numpy.typing as npt
 
 from .. import _core
 from ..interfaces import Neighbours, RangeNeighbours, describe
-from ._asked import check_budget, check_filter, check_radius, check_starts
+from ._asked import (
+    check_budget,
+    check_filter,
+    check_flag,
+    check_number,
+    check_radius,
+    check_starts,
+)
 from ._index import RowIndex, check_type, layout_from, usable_threads
 from ._journal import Operation
 from ._layout import Array, Layout, as_bytes, positive_int
@@ -127,12 +134,13 @@ class Fanng(RowIndex[_core.FanngIndex]):
         Raises:
             KeyboardInterrupt: Ctrl-C; the index is as it was.
         """
+        relax, codes = check_number("relax", relax), check_flag("codes", codes)
         if not 1.0 <= relax <= 2.0:
             raise ValueError(f"relax must be in 1 ..= 2, got {relax}")
         seed, width = _checked_seed(seed), _checked_width(width)
         with self._storage.changing(None):
             self._native.build(
-                usable_threads(threads), seed, width, float(relax), bool(codes), _called(progress)
+                usable_threads(threads), seed, width, relax, codes, _called(progress)
             )
 
     def build_by_traversal(
@@ -173,6 +181,8 @@ class Fanng(RowIndex[_core.FanngIndex]):
             ValueError: a ``tau`` above 0 with another metric than ``l2``.
             KeyboardInterrupt: Ctrl-C; the index is as it was.
         """
+        success, tau = check_number("success", success), check_number("tau", tau)
+        refine = check_flag("refine", refine)
         if not 0.0 <= success <= 1.0:
             raise ValueError(f"success must be in 0 ..= 1, got {success}")
         if not 0.0 <= tau < float("inf"):
@@ -186,9 +196,9 @@ class Fanng(RowIndex[_core.FanngIndex]):
             self._native.build_by_traversal(
                 usable_threads(threads),
                 seed,
-                float(success),
-                float(tau),
-                bool(refine),
+                success,
+                tau,
+                refine,
                 _called(progress),
             )
 
@@ -322,7 +332,7 @@ class Fanng(RowIndex[_core.FanngIndex]):
             RuntimeError: as for :meth:`search`.
         """
         width = self._width if width is None else _checked_width(width)
-        return Trial(self, queries, k, sample, seed, threads).recall(width)
+        return Trial(self, queries, k, sample, _checked_seed(seed), threads).recall(width)
 
     def tune(
         self,
@@ -351,7 +361,7 @@ class Fanng(RowIndex[_core.FanngIndex]):
 
         Raises:
             TypeError: as for :meth:`measure_recall`.
-            ValueError: as for :meth:`measure_recall`; or a recall out of range.
+            ValueError: as for :meth:`measure_recall`; a recall out of range; or no row to find.
             RuntimeError: as for :meth:`search`; or no width up to 65,536 reaches the recall.
 
         >>> rng = np.random.default_rng(0)
@@ -363,9 +373,14 @@ class Fanng(RowIndex[_core.FanngIndex]):
         >>> index.measure_recall(k=5) >= 0.9
         True
         """
+        recall = check_number("recall", recall)
         if not 0.0 < recall <= 1.0:
             raise ValueError(f"recall must be above 0 and at most 1, got {recall}")
-        trial = Trial(self, queries, k, sample, seed, threads)
+        trial = Trial(self, queries, k, sample, _checked_seed(seed), threads)
+        if trial.wanted == 0:
+            raise ValueError(
+                f"tune needs rows to find, this index has {len(self)}; add some, or set width"
+            )
         self.width = least_width(trial, recall, k, min(len(self), _MAX_TUNED_WIDTH))
         return self.width
 
@@ -403,7 +418,9 @@ class Fanng(RowIndex[_core.FanngIndex]):
         """
         k = positive_int("k", k)
         distances, _ = check_budget(positive_int("budget", budget), k)
-        most = self._max_degree if degree is None else positive_int("degree", degree)
+        most = self._max_degree
+        if degree is not None:
+            most = min(most, positive_int("degree", degree))
         rows, threads, result = self._prepare(queries, k, threads)
         from_ids = check_starts(starts, len(rows))
         self._native.backtrack(

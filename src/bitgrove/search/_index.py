@@ -18,6 +18,8 @@ from ._journal import Operation, decode
 from ._layout import DTYPES, Array, Layout, as_bytes, positive_int
 from ._storage import Storage, from_bytes, read, to_bytes
 
+_MAX_THREADS = 1 << 12
+
 Native = TypeVar("Native", _core.FlatIndex, _core.FanngIndex)
 
 
@@ -104,9 +106,9 @@ class RowIndex(ABC, Generic[Native]):
         """Remove rows; all of them, or on an error none.
 
         They are in no result from now on, and their ids are free. A graph keeps them as way marks
-        until they are a fiftieth of all rows (and more than 64), or until the index is saved; then
-        the vertices around each are linked anew, and the memory is freed. The other rows stay in
-        their order.
+        until they are a fiftieth of all rows (and more than 64), or until the index is pickled or
+        saved whole; then the vertices around each are linked anew, and the memory is freed. The
+        other rows stay in their order.
 
         Args:
             ids: ``int64[n]``, of rows that are held.
@@ -291,10 +293,18 @@ class RowIndex(ABC, Generic[Native]):
 
 
 def usable_threads(threads: int | None) -> int:
-    """The number given, or that of the CPUs that this process may use."""
-    if threads is not None:
-        return positive_int("threads", threads)
-    return usable_cpus()
+    """The number given, or that of the CPUs that this process may use.
+
+    Raises:
+        TypeError: no int.
+        ValueError: below 1, or more than any machine has.
+    """
+    if threads is None:
+        return usable_cpus()
+    threads = positive_int("threads", threads)
+    if threads > _MAX_THREADS:
+        raise ValueError(f"threads must be in 1 ..= {_MAX_THREADS}, got {threads}")
+    return threads
 
 
 def check_keys(what: str, expected: set[str], given: Mapping[str, Any]) -> None:

@@ -54,8 +54,10 @@ class Layout:
                 f"got metric {self.metric!r} and dtype {self.dtype!r}"
             )
         most = _core.MAX_UINT8_DIM if self.dtype == "uint8" else _MAX_DIM
-        if positive_int("dim", self.dim) > most:
+        dim = positive_int("dim", self.dim)
+        if dim > most:
             raise ValueError(f"dim must be in 1 ..= {most} for {self.dtype}, got {self.dim}")
+        object.__setattr__(self, "dim", dim)  # numpy's ints are no JSON
 
     @property
     def width(self) -> int:
@@ -155,10 +157,12 @@ def positive_int(name: str, value: Any) -> int:
     """An int, numpy's too, of at least 1.
 
     Raises:
-        TypeError: another type; a bool is none.
+        TypeError: another type; a bool is none, nor a time of numpy.
         ValueError: below 1.
     """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+    # numpy calls its timedelta64 an integer.
+    no_int = isinstance(value, bool | np.bool_ | np.timedelta64)
+    if no_int or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an int, got {describe(value)}")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")

@@ -62,6 +62,11 @@ class Trial:
         last = np.maximum(self._wanted, 1) - 1
         self._bound = np.take_along_axis(exact, last[:, None], axis=1)
 
+    @property
+    def wanted(self) -> int:
+        """Results of all queries together that a perfect search finds."""
+        return int(self._wanted.sum())
+
     def recall(self, width: int) -> float:
         """Of a search of this width."""
         distances, ids = self._room()
@@ -82,8 +87,8 @@ class Trial:
         distances, ids = self._without_own(distances, ids)
         near = distances >= self._bound if self._larger_is_nearer else distances <= self._bound
         found = (near & (ids >= 0)).sum(1)
-        wanted = int(self._wanted.sum())
-        return float(np.minimum(found, self._wanted).sum() / wanted) if wanted else 1.0
+        found = np.minimum(found, self._wanted).sum()
+        return float(found / self.wanted) if self.wanted else 1.0
 
     def _room(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         shape = (len(self._rows), self._k + (self._own is not None))

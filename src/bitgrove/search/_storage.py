@@ -73,7 +73,11 @@ class Storage:
             except BaseException:
                 self._pending = None
                 raise
-            self._keep(operation)
+            try:
+                self._keep(operation)
+            except BaseException:  # no memory, Ctrl-C: done, but not kept
+                self._pending = None
+                raise
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
