@@ -88,3 +88,15 @@ def test_a_change_that_could_not_be_kept_is_saved_all_the_same(tmp_path, monkeyp
     index.add(np.zeros((1, 2), np.float32))
     index.save(tmp_path / "a.index")
     assert load(tmp_path / "a.index").ids.tolist() == index.ids.tolist() == [0, 1, 2, 3]
+
+
+def test_masked_arrays_are_refused(built):
+    hidden = np.ma.masked_array(built.vectors[:2], mask=True)
+    with pytest.raises(TypeError, match="queries must not be a masked array"):
+        built.search(hidden, 1)
+
+
+def test_a_tensor_without_memory_is_refused_by_name(built):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"queries: torch\.Tensor cannot be shared with numpy"):
+        built.search(torch.empty((1, 4), device="meta"), 1)

@@ -193,6 +193,9 @@ def test_uses_the_index_that_was_asked_for(digits):
         ({"k": 2.0}, "k must be an int of at least 1, got 2.0"),
         ({"bandwidth": "mean"}, "bandwidth must be 'median' or a number, got 'mean'"),
         ({"bandwidth": 0.0}, "bandwidth must be positive and finite, got 0.0"),
+        ({"bandwidth": None}, "bandwidth must be positive and finite, got None"),
+        ({"budget": "a"}, "budget must be an int or None, got 'a'"),
+        ({"balanced": "no"}, "balanced must be True or False, got 'no'"),
         ({"bandwidth": np.nan}, "bandwidth must be positive and finite, got nan"),
         ({"index": "hnsw"}, "index must be 'fanng' or 'flat', got 'hnsw'"),
         ({"index": "flat", "budget": 100}, "the flat index takes no budget, got 100"),
@@ -216,3 +219,21 @@ def test_balanced_classes_let_a_class_of_few_win_where_it_is_nearest():
     balanced = NearestKernelClassifier(bandwidth=1.0, k=50, balanced=True).fit(X, y)
     assert plain.predict(query) == ["many"]
     assert balanced.predict(query) == ["few"]
+
+
+def test_labels_stay_with_their_rows_when_ctrl_c_comes_as_they_are_in(monkeypatch):
+    X = np.arange(8, dtype=np.float32).reshape(4, 2)
+    solver = NearestKernelClassifier(k=1, threads=1).fit(X, [0, 0, 1, 1])
+    add = type(solver.index_).add
+
+    def interrupted(*args, **kwargs):
+        add(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(solver.index_), "add", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            solver.partial_fit(X[:1] + 50, [2])
+    solver.partial_fit(X[:1] + 90, [3])
+    rows = np.concatenate([X, X[:1] + 50, X[:1] + 90])
+    assert solver.predict(rows).tolist() == [0, 0, 1, 1, 2, 3]

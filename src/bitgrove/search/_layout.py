@@ -130,9 +130,14 @@ def as_numpy(name: str, value: Any) -> Any:
     Raises:
         TypeError: it cannot be shared.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: every element counts; fill it first")
     if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack_device__"):
         return value
-    device = int(value.__dlpack_device__()[0])
+    try:
+        device = int(value.__dlpack_device__()[0])
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise TypeError(f"{name}: {_named(value)} cannot be shared with numpy: {error}") from None
     if device != _CPU:
         raise TypeError(
             f"{name} must be in the memory of the CPU, got {_named(value)} on a device of DLPack "

@@ -146,12 +146,18 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
             codes = self.codes_
             if not np.array_equal(known[: len(self.classes_)], self.classes_):
                 codes = np.searchsorted(known, self.classes_)[codes]
-        # The first thing changed, and by itself all or nothing.
-        index.add(rows, threads=self.threads)
-        self.index_, self.classes_ = index, known
-        self.codes_ = np.append(codes, np.searchsorted(known, labels))
-        if isinstance(index, Fanng) and not index.built:
-            index.build(self.threads, self.seed)
+        codes = np.append(codes, np.searchsorted(known, labels))
+        try:
+            # The first thing changed, and by itself all or nothing.
+            index.add(rows, threads=self.threads)
+            if isinstance(index, Fanng) and not index.built:
+                index.build(self.threads, self.seed)
+        finally:
+            # Ctrl-C may come when the rows are in: then their labels must be too.
+            if not anew and len(index) == len(codes):
+                self.classes_, self.codes_ = known, codes
+        if anew:
+            self.index_, self.classes_, self.codes_ = index, known, codes
         self._set_bandwidth(anew)
         return self
 
@@ -160,6 +166,10 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"k must be an int of at least 1, got {self.k!r}")
         if self.index not in ("fanng", "flat"):
             raise ValueError(f"index must be 'fanng' or 'flat', got {self.index!r}")
+        if not isinstance(self.balanced, bool | np.bool_):
+            raise ValueError(f"balanced must be True or False, got {self.balanced!r}")
+        if self.budget is not None and not isinstance(self.budget, int | np.integer):
+            raise ValueError(f"budget must be an int or None, got {self.budget!r}")
         if self.index == "flat" and self.budget is not None:
             raise ValueError(f"the flat index takes no budget, got {self.budget}; leave it None")
         if self.budget is not None and self.budget <= self.k:
@@ -167,7 +177,9 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(self.bandwidth, str):
             if self.bandwidth != "median":
                 raise ValueError(f"bandwidth must be 'median' or a number, got {self.bandwidth!r}")
-        elif not (np.isfinite(self.bandwidth) and self.bandwidth > 0):
+        elif not isinstance(self.bandwidth, int | float | np.number) or not (
+            np.isfinite(self.bandwidth) and self.bandwidth > 0
+        ):
             raise ValueError(f"bandwidth must be positive and finite, got {self.bandwidth!r}")
 
     def _set_bandwidth(self, anew: bool) -> None:
