@@ -163,8 +163,9 @@ void rows_that_are_not_allowed_are_passed_over() {
         const Format format = Format::of(metric, dtype, 24);
         constexpr std::size_t count = 900;
         const auto data = numbers(format, count, random);
-        Rows all(format), few(format);
+        Rows all(format), few(format), first(format);
         all.append(data.data(), count, nullptr);
+        first.append(data.data(), 300, nullptr);
         std::vector<std::uint8_t> flags(count);
         std::size_t held = 0;
         for (std::size_t r = 0; r < count; ++r) {
@@ -174,7 +175,13 @@ void rows_that_are_not_allowed_are_passed_over() {
         }
         const auto asked = numbers(format, 20, random);
         for (const std::size_t k : {std::size_t{5}, held + 3}) {
-            CHECK(search(all, asked, k, 1, {}, {flags.data(), held}) == search(few, asked, k, 1));
+            bitgrove::graph::Allowed allowed;
+            allowed.flags = flags.data();
+            allowed.count = held;
+            CHECK(search(all, asked, k, 1, {}, allowed) == search(few, asked, k, 1));
+            allowed.flags = nullptr;  // the first rows alone
+            allowed.limit = 300;
+            CHECK(search(all, asked, k, 1, {}, allowed) == search(first, asked, k, 1));
         }
     }
 }
