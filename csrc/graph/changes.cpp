@@ -49,6 +49,9 @@ void FanngIndex::check_once() {
 
 void FanngIndex::grow(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
                       const std::vector<Row>& replaced, std::size_t threads) {
+    // What grows leaves its old memory, which may belong to Python: to be freed when no lock is
+    // held.
+    const RowsView old = rows_.view();
     {
         const auto alone = access().alone();
         if (!alive_.empty()) alive_.resize(rows_.size() + count, 1);

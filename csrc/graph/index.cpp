@@ -162,6 +162,7 @@ void FlatIndex::add(const std::uint8_t* rows, std::size_t count, const std::int6
                     std::size_t) {
     const Changing changing(*this);
     rows_.check(rows, count, ids, false);
+    const RowsView old = rows_.view();  // freed when no lock is held: it may belong to Python
     const auto alone = access().alone();
     rows_.append(rows, count, ids);
     settle();

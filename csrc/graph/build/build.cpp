@@ -127,6 +127,10 @@ Graph build_graph(Rows& rows, std::uint32_t max_degree, const BuildOptions& opti
 void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access& access) {
     constexpr std::size_t kAtOnce = 4096;  // some milliseconds without searches
     graph.edges.forget_arrivals();
+    // What grows leaves its old memory, which may belong to Python: to be freed when no lock is
+    // held.
+    const Edges old_edges = graph.edges;
+    const std::optional<Codes> old_codes = graph.codes;
     std::vector<Row> vertices;
     bool inside = true;
     for (std::size_t from = graph.twins.size(); from < rows.size(); from += kAtOnce) {

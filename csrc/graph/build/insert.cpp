@@ -136,7 +136,10 @@ void prune_relaxed(const std::vector<Ranked>& candidates, std::size_t limit, flo
 void insert_vertices(Graph& graph, const Rows& rows, std::span<const Row> vertices,
                      const InsertOptions& options, const Tick& tick) {
     if (graph.start == kNoRow && !vertices.empty()) {
-        graph.start = vertices.front();
+        {
+            const auto alone = options.access.alone();
+            graph.start = vertices.front();
+        }
         vertices = vertices.subspan(1);
         ++graph.linked;
     }

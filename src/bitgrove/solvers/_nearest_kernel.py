@@ -143,9 +143,9 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
             codes = np.empty(0, np.int64)
         else:
             index, known = self.index_, _union(self.classes_, known)
-            codes = self.codes_
+            codes: npt.NDArray[np.int64] = self.codes_
             if not np.array_equal(known[: len(self.classes_)], self.classes_):
-                codes = np.searchsorted(known, self.classes_)[codes]
+                codes = np.asarray(np.searchsorted(known, self.classes_))[codes]
         codes = np.append(codes, np.searchsorted(known, labels))
         try:
             # The first thing changed, and by itself all or nothing.
