@@ -43,9 +43,10 @@ def _cell(part: dict[str, Any], library: str, target: str) -> str:
 
 
 def _costs(part: dict[str, Any], library: str) -> list[str]:
-    """Seconds to build on two threads, and bytes of the saved index for each row."""
+    """Processor seconds to build on two threads, and bytes of the saved index for each row."""
     names = [name for name, own in part["libraries"].items() if own == library]
-    times = [part["builds"][n]["2"]["seconds"] for n in names if "2" in part["builds"].get(n, {})]
+    builds = [part["builds"].get(name, {}) for name in names]
+    times = [build["2"]["cpu_seconds"] for build in builds if "2" in build]
     sizes = [part["memory"][n]["stored_bytes_a_row"] for n in names if n in part["memory"]]
     return [
         f"{min(times):.0f} s" if times else "–",
@@ -59,8 +60,8 @@ def _note(record: dict[str, Any]) -> str:
         f"{rows:,} SIFT descriptors computed from BSDS500 (held as uint8 where a library can) and "
         f"as many float embeddings of 128 dimensions; recall of the ten nearest; in brackets how "
         "many times faster bitgrove is, the median over rounds in which all take turns. Every "
-        "library at its best settings among those tried. Build: SIFT, two threads; bytes: of the "
-        "saved index."
+        "library at its best settings among those tried. Build: processor seconds for SIFT, on two "
+        "threads; bytes: of the saved index."
     ]
     if "codes" in record:
         one = record["codes"]["threads"]["1"]
