@@ -64,8 +64,12 @@ def _ladder(axis: Axes, table: dict[str, Any]) -> None:
         for step, x, y in zip(steps, distances, missed, strict=True):
             note = f"{step['share']:g}, degree {step['degree']:g}"
             axis.annotate(note, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
+    axis.margins(x=0.18)
     axis.set_xlabel("distances per query")
     axis.set_ylabel("share of queries missed (lowest line: none)")
-    axis.set_title("Naive walk on ideal graphs, by share of the largest tau", fontsize=10)
+    axis.set_title(
+        "Naive walk on ideal graphs, by share of the largest tau\n(that of each set of queries)",
+        fontsize=10,
+    )
     axis.grid(which="both", alpha=0.2)
     axis.legend(fontsize=8)

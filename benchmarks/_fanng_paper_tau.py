@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+SHARES = (0.0, 0.05, 0.1, 0.2)
+"""Of the largest tau. Our queries are from other photographs than our rows, and one far from all
+rows makes the largest tau large: at 0.38 a row already has 1,700 edges of 10,000."""
+
 PUBLISHED = [
     {"share": 0.0, "recall": 0.7098, "distances": 110.5, "degree": 24.3},
     {"share": 0.38, "recall": 0.9984, "distances": 360, "degree": 127.5},
@@ -62,10 +66,10 @@ class IdealGraph:
 def ladder(
     rows: npt.NDArray[np.uint8], queries: npt.NDArray[np.uint8], sample: int = 200
 ) -> dict[str, object]:
-    """Recall, distances per query and mean degree for the taus of Table 1.
+    """Recall, distances per query and mean degree for a few taus.
 
-    The largest tau is the largest distance of a query to its nearest row: then, as eq. 3 promises,
-    every query must find it. The mean degree is that of ``sample`` rows.
+    The largest tau is the largest distance of a query to its nearest row: with it, as eq. 3
+    promises, every query must find its own. The mean degree is that of ``sample`` rows.
     """
     squared = _squared(rows, rows)
     to_queries = _squared(queries, rows)
@@ -74,13 +78,13 @@ def ladder(
     mean = rows.mean(axis=0, dtype=np.float64)
     start = int(((rows - mean) ** 2).sum(axis=1).argmin())
     steps = []
-    for published in PUBLISHED:
-        graph = IdealGraph(squared, published["share"] * largest)
+    for share in SHARES:
+        graph = IdealGraph(squared, share * largest)
         ends = [graph.walk(start, to_query) for to_query in to_queries]
         found = to_queries[np.arange(len(queries)), [end for end, _ in ends]]
         steps.append(
             {
-                "share": published["share"],
+                "share": share,
                 "recall": round(float((found == nearest).mean()), 4),
                 "distances": round(float(np.mean([computed for _, computed in ends])), 1),
                 "degree": round(float(np.mean([len(graph.edges(r)) for r in range(sample)])), 1),
@@ -92,6 +96,7 @@ def ladder(
         "rows": len(rows),
         "queries": len(queries),
         "largest_tau": round(largest, 2),
+        "median_nearest": round(float(np.median(np.sqrt(nearest))), 2),
         "ours": steps,
         "paper_100k": PUBLISHED,
     }
