@@ -27,7 +27,7 @@ install: $(STAMP)  ## .venv with everything in it
 # Made anew when the build, the pins or the C++ change; Python sources are used in place.
 $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,localisation,dev]'
 	touch $(STAMP)
 
 format: $(STAMP)  ## rewrite the sources in the project's format

@@ -21,7 +21,19 @@ _EXTRAS = {
         "pooch",
     ),
     "onnx": ("onnx",),
-    "bench": ("onnx", "onnxruntime", "onnxscript"),
+    "localisation": ("opencv-python-headless",),
+    "bench": (
+        "faiss-cpu",
+        "hnswlib",
+        "ngt",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "pyvsag",
+        "scalable-vs",
+        "scann",
+        "usearch",
+    ),
 }
 
 
