@@ -1,7 +1,6 @@
-r"""Reproduce FANNG's paper without its hardware: distances computed per query against rows held.
+"""Reproduce FANNG's paper without its hardware: distances computed per query against rows held.
 
-python benchmarks/fanng_paper.py --sift $BITGROVE_DATA/sift \
-    --out benchmarks/results/fanng_paper.json --plot benchmarks/results/fanng_paper.png
+python benchmarks/fanng_paper.py --sift $BITGROVE_DATA/sift --out RESULT.json --plot RESULT.png
 
 The folder holds base.npy, learn.npy and query.npy, descriptors in uint8; truth is computed here.
 Budgets are found by bisection on queries of the learn split and reported on the query split.
