@@ -10,16 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from ..nn import BinaryLayer
+from ..nn import BinaryLayer, HardForest
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
+from ._forest import FORESTS
 from ._functions import FUNCTIONS, as_module
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS
 from ._site import Converters, Site
 from ._trace import shape
 
-CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS
+CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS | FORESTS
 """Modules of one real input; batch norms, binary layers and flattening are seen to below."""
 
 _ARITHMETIC: dict[Any, str] = {
@@ -101,7 +102,7 @@ class Walk:
         while isinstance(self._module(last), (BatchNorm, *PASSIVE)):
             last = last.args[0]
         module = self._module(last)
-        if isinstance(module, nn.Linear) or (
+        if isinstance(module, nn.Linear | HardForest) or (
             isinstance(module, BinaryLayer) and module.weight.ndim == 2
         ):
             self.embedding = self._real(last.args[0])

@@ -26,6 +26,11 @@ from ._estimators import MagnitudeAware as MagnitudeAware
 from ._estimators import Stochastic as Stochastic
 from ._estimators import StraightThrough as StraightThrough
 from ._estimators import Swish as Swish
+from ._forest import NeuralDecisionForest as NeuralDecisionForest
+from ._hard_forest import HardeningReport as HardeningReport
+from ._hard_forest import HardForest as HardForest
+from ._hard_forest import harden as harden
+from ._hard_forest import hardening_report as hardening_report
 from ._layer import BinaryLayer as BinaryLayer
 from ._linear import BinaryLinear as BinaryLinear
 from ._sign import Estimator as Estimator

@@ -14,6 +14,8 @@ from . import (
 )
 from ._study import study as _study
 from .digits import run as _digits
+from .ndf import cifar10 as _ndf_cifar10
+from .ndf import mnist as _ndf_mnist
 from .relocalisation import run as _relocalisation
 from .smart_mining import run as _smart_mining
 
@@ -21,6 +23,8 @@ _STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, bina
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
+    "ndf-cifar10": _ndf_cifar10,
+    "ndf-mnist": _ndf_mnist,
     "relocalisation": _relocalisation,
     "smart-mining": _smart_mining,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
