@@ -14,6 +14,7 @@ from . import (
     _bench,
     _data,
     _doctor,
+    _explain,
     _export,
     _fit,
     _inspect,
@@ -38,6 +39,7 @@ app.command(_inspect.inspect)
 app.command(_bench.bench)
 app.command(_quantise.quantise)
 app.command(_export.export)
+app.command(_explain.explain)
 app.command(_reproduce.reproduce)
 app.command(_data.data)
 app.command(_doctor.doctor)

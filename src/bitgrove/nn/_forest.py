@@ -100,14 +100,17 @@ class NeuralDecisionForest(nn.Module):
         _check(in_features, out_features, trees, depth, task, split, neurons, features, leaves)
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.trees, self.depth, self.task, self.leaves = trees, depth, task, leaves
+        self.trees, self.depth = trees, depth
+        self.task: Task = task
+        self.leaves: Leaves = leaves
         nodes = 2**depth - 1
         if split == "neuron":
-            neurons = neurons or 2 ** (depth + 1)
-            self.functions = nn.Linear(in_features, neurons)
-            rows = torch.stack([_draw(neurons, nodes) for _ in range(trees)])
+            count = 2 ** (depth + 1) if neurons is None else neurons
+            self.functions = nn.Linear(in_features, count)
+            rows = torch.stack([_draw(count, nodes) for _ in range(trees)])
         else:
-            self.functions = _linear(in_features, features or in_features, trees, nodes)
+            seen = in_features if features is None else features
+            self.functions = _linear(in_features, seen, trees, nodes)
             rows = torch.arange(trees * nodes).view(trees, nodes)
         self.neuron: Tensor
         self.register_buffer("neuron", rows)
@@ -245,9 +248,9 @@ class MaskedLinear(nn.Linear):
         self.mask: Tensor
         self.register_buffer("mask", mask)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map ``(..., in_features)`` to ``(..., out_features)``."""
-        return F.linear(x, self.weight * self.mask, self.bias)
+        return F.linear(input, self.weight * self.mask, self.bias)
 
 
 def _linear(inputs: int, seen: int, trees: int, nodes: int) -> nn.Linear:

@@ -163,10 +163,11 @@ def refit_leaves(
     rows = torch.randperm(len(data), generator=random)[:samples].sort().values
     batches = Batches(data.select(rows.numpy()), preprocessing, batch_size=512)
     seen: dict[NeuralDecisionForest, list[Tensor]] = {forest: [] for forest in forests}
-    handles = [
-        forest.register_forward_pre_hook(lambda module, inputs: seen[module].append(inputs[0]))
-        for forest in forests
-    ]
+
+    def remember(module: NeuralDecisionForest, inputs: tuple[Tensor, ...]) -> None:
+        seen[module].append(inputs[0])
+
+    handles = [forest.register_forward_pre_hook(remember) for forest in forests]
     try:
         with _in_evaluation_mode(model):
             labels = []
