@@ -14,6 +14,7 @@ from . import (
 )
 from ._study import study as _study
 from .digits import run as _digits
+from .keypoints import run as _keypoints
 from .ndf import cifar10 as _ndf_cifar10
 from .ndf import mnist as _ndf_mnist
 from .relocalisation import run as _relocalisation
@@ -24,6 +25,7 @@ _STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, bina
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
     "ndf-cifar10": _ndf_cifar10,
+    "ndf-keypoints": _keypoints,
     "ndf-mnist": _ndf_mnist,
     "relocalisation": _relocalisation,
     "smart-mining": _smart_mining,
