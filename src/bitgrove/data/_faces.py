@@ -39,7 +39,7 @@ class Faces:
     def __len__(self) -> int:
         return len(self.images)
 
-    def select(self, rows: npt.ArrayLike) -> Self:
+    def select(self, rows: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Self:
         """Those at some rows, or where a mask is true."""
         return type(self)(self.images[rows], self.keypoints[rows], self.identity[rows])
 

@@ -64,7 +64,7 @@ def draw_path(
     tall = figure.get_figheight()
     grid = figure.add_gridspec(
         rows, columns + 1, width_ratios=[2.7] * columns + [3.4], left=0.02, right=0.975,
-        top=1 - 0.95 / tall, bottom=0.62 / tall, wspace=0.12, hspace=0.36,
+        top=1 - 0.95 / tall, bottom=0.75 / tall, wspace=0.12, hspace=0.36,
     )  # fmt: skip
     places = [figure.add_subplot(grid[i // columns, i % columns]) for i in range(rows * columns)]
     _show(places[0], picture / 255, "The picture", "the path begins at node 0")
@@ -100,7 +100,10 @@ def _headline(path: DecisionPath, names: Sequence[str]) -> str:
     if path.task == "regression":
         return f"{where}: the most likely way, to leaf {path.leaf} ({_percent(path.arrival)})"
     best = int(path.answer.argmax())
-    return f"The forest answers {names[best]} ({_percent(path.answer[best])}). {where}"
+    return (
+        f"The forest answers {names[best]} ({_percent(path.answer[best])}). "
+        f"The way through tree {path.tree + 1} of {path.trees}:"
+    )
 
 
 def _show(axes: Any, pixels: npt.NDArray[Any], above: str, below: str) -> None:

@@ -39,7 +39,11 @@ def patches(
     centres = np.rint(np.clip(shapes, -1e6, 1e6)).astype(np.int64)
     x = np.clip(centres[:, :, None, None, 0] + steps, 0, width - 1)
     y = np.clip(centres[:, :, None, None, 1] + steps[:, None], 0, height - 1)
-    means = images.astype(np.float32) / 255
+    means: npt.NDArray[np.float32] = images.astype(np.float32) / 255
     if spacing > 1:
-        means = uniform_filter(means, (0, spacing, spacing), mode="nearest")
+        means = uniform_filter(
+            means,
+            (0, spacing, spacing),  # pyright: ignore[reportArgumentType]
+            mode="nearest",
+        )
     return means[rows[:, None, None, None], y, x].reshape(len(shapes), -1)

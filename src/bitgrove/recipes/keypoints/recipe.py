@@ -177,7 +177,11 @@ def _random_forest(faces: Faces, mean: npt.NDArray[Any], seed: int) -> Predict:
 
     forest = RandomForestRegressor(100, max_features="sqrt", min_samples_leaf=3, random_state=seed)
     forest.fit(features(faces), faces.keypoints.reshape(len(faces), -1))
-    return lambda other: forest.predict(features(other)).reshape(other.keypoints.shape)
+
+    def predict(other: Faces) -> npt.NDArray[np.float32]:
+        return forest.predict(features(other)).reshape(other.keypoints.shape).astype(np.float32)
+
+    return predict
 
 
 def _kept(path: Path, epochs: int) -> dict[str, Any] | None:
