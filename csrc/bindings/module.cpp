@@ -13,4 +13,5 @@ NB_MODULE(_core, m) {
     bitgrove::bindings::bind_graph(m);
     bitgrove::bindings::bind_cluster(m);
     bitgrove::bindings::bind_runtime(m);
+    bitgrove::bindings::bind_forest(m);
 }

@@ -21,5 +21,6 @@ void bind_distance(nb::module_& m);
 void bind_graph(nb::module_& m);
 void bind_cluster(nb::module_& m);
 void bind_runtime(nb::module_& m);
+void bind_forest(nb::module_& m);
 
 }  // namespace bitgrove::bindings

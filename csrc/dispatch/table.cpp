@@ -26,6 +26,7 @@ std::vector<Kernels> detect() {
                     .taps = &taps::scalar,
                     .pointwise = &pointwise::scalar,
                     .popcount_peak = popcount_peak::scalar,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #if defined(__aarch64__)
@@ -43,6 +44,7 @@ std::vector<Kernels> detect() {
                     .taps = &taps::neon,
                     .pointwise = &pointwise::neon,
                     .popcount_peak = popcount_peak::neon,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #endif
@@ -62,6 +64,7 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx2,
                         .pointwise = &pointwise::avx2,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx2,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -80,6 +83,7 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx512bw,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -98,6 +102,7 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
                         .popcount_peak = popcount_peak::avx512,
+                        .forest = &forest::avx512,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
