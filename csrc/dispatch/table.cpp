@@ -25,6 +25,7 @@ std::vector<Kernels> detect() {
                     .byte_dots = &byte_dots::scalar,
                     .taps = &taps::scalar,
                     .pointwise = &pointwise::scalar,
+                    .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
@@ -42,6 +43,7 @@ std::vector<Kernels> detect() {
                     .byte_dots = &byte_dots::neon,
                     .taps = &taps::neon,
                     .pointwise = &pointwise::neon,
+                    .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::neon,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
@@ -61,6 +63,7 @@ std::vector<Kernels> detect() {
                         .byte_dots = &byte_dots::avx2,
                         .taps = &taps::avx2,
                         .pointwise = &pointwise::avx2,
+                        .ferns = &ferns::avx2,
                         .popcount_peak = popcount_peak::avx2,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
@@ -79,6 +82,7 @@ std::vector<Kernels> detect() {
                         .byte_dots = &byte_dots::avx512bw,
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
+                        .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx2,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
@@ -97,6 +101,7 @@ std::vector<Kernels> detect() {
                         .byte_dots = &byte_dots::avx512,
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
+                        .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx512,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
