@@ -69,33 +69,39 @@ void store(void* p, __m256i x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x);
 }
 
+// Of questions begin to end - 1, at most eight, a bit for each answer in the byte of each of 32
+// lanes. Unsigned bytes have no comparison, but x > y where the larger of both is not y.
+template <bool pairs>
+__m256i answers(const FernTests<std::uint8_t>& t, std::size_t begin, std::size_t end,
+                std::size_t lane) {
+    __m256i sum = _mm256_setzero_si256(), bit = _mm256_set1_epi8(1);
+    for (std::size_t at = begin; at < end; ++at) {
+        const __m256i first = load(t.columns + t.first[at] * kFernRows + lane);
+        const __m256i second = pairs ? load(t.columns + t.second[at] * kFernRows + lane)
+                                     : _mm256_set1_epi8(static_cast<char>(t.threshold[at]));
+        const __m256i no = _mm256_cmpeq_epi8(_mm256_max_epu8(first, second), second);
+        sum = _mm256_or_si256(sum, _mm256_andnot_si256(no, bit));
+        bit = _mm256_add_epi8(bit, bit);
+    }
+    return sum;
+}
+
+__m256i join(__m128i low, __m128i high) {
+    return _mm256_or_si256(_mm256_cvtepu8_epi16(low),
+                           _mm256_slli_epi16(_mm256_cvtepu8_epi16(high), 8));
+}
+
 template <bool pairs>
 void tests_u8(const FernTests<std::uint8_t>& t) {
-    // 32 lanes; unsigned bytes have no comparison, but x > y where the larger of both is not y.
-    const auto answers = [&](std::size_t begin, std::size_t end, std::size_t lane) {
-        __m256i sum = _mm256_setzero_si256(), bit = _mm256_set1_epi8(1);
-        for (std::size_t at = begin; at < end; ++at) {
-            const __m256i first = load(t.columns + t.first[at] * kFernRows + lane);
-            const __m256i second = pairs ? load(t.columns + t.second[at] * kFernRows + lane)
-                                         : _mm256_set1_epi8(static_cast<char>(t.threshold[at]));
-            const __m256i no = _mm256_cmpeq_epi8(_mm256_max_epu8(first, second), second);
-            sum = _mm256_or_si256(sum, _mm256_andnot_si256(no, bit));
-            bit = _mm256_add_epi8(bit, bit);
-        }
-        return sum;
-    };
     for (std::size_t f = 0; f < t.ferns; ++f) {
         const std::size_t begin = f * t.depth, end = begin + t.depth;
         const std::size_t middle = std::min(begin + 8, end);
-        std::uint16_t* out = t.out + f * t.out_stride;
         for (const std::size_t lane : {0, 32}) {
-            const __m256i low = answers(begin, middle, lane), high = answers(middle, end, lane);
-            const auto join = [](__m128i x, __m128i y) {
-                return _mm256_or_si256(_mm256_cvtepu8_epi16(x),
-                                       _mm256_slli_epi16(_mm256_cvtepu8_epi16(y), 8));
-            };
-            store(out + lane, join(_mm256_castsi256_si128(low), _mm256_castsi256_si128(high)));
-            store(out + lane + 16,
+            const __m256i low = answers<pairs>(t, begin, middle, lane);
+            const __m256i high = answers<pairs>(t, middle, end, lane);
+            std::uint16_t* out = t.out + f * t.out_stride + lane;
+            store(out, join(_mm256_castsi256_si128(low), _mm256_castsi256_si128(high)));
+            store(out + 16,
                   join(_mm256_extracti128_si256(low, 1), _mm256_extracti128_si256(high, 1)));
         }
     }

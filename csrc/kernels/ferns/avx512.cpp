@@ -43,34 +43,35 @@ struct Sixteen<std::int8_t, std::int32_t> {
 namespace bitgrove::ferns {
 namespace {
 
-// Bits of the first eight answers in one byte of each lane, of the rest in another.
+// Of questions begin to end - 1, at most eight, a bit for each answer in the byte of each lane.
+template <bool pairs>
+__m512i answers(const FernTests<std::uint8_t>& t, std::size_t begin, std::size_t end) {
+    __m512i sum = _mm512_setzero_si512(), bit = _mm512_set1_epi8(1);
+    for (std::size_t at = begin; at < end; ++at) {
+        const __m512i first = _mm512_loadu_si512(t.columns + t.first[at] * kFernRows);
+        const __m512i second = pairs ? _mm512_loadu_si512(t.columns + t.second[at] * kFernRows)
+                                     : _mm512_set1_epi8(static_cast<char>(t.threshold[at]));
+        sum = _mm512_mask_add_epi8(sum, _mm512_cmpgt_epu8_mask(first, second), sum, bit);
+        bit = _mm512_add_epi8(bit, bit);
+    }
+    return sum;
+}
+
+__m512i join(__m256i low, __m256i high) {
+    return _mm512_or_si512(_mm512_cvtepu8_epi16(low),
+                           _mm512_slli_epi16(_mm512_cvtepu8_epi16(high), 8));
+}
+
 template <bool pairs>
 void tests_u8(const FernTests<std::uint8_t>& t) {
-    const auto answers = [&](std::size_t begin, std::size_t end) {
-        __m512i sum = _mm512_setzero_si512(), bit = _mm512_set1_epi8(1);
-        for (std::size_t at = begin; at < end; ++at) {
-            const __m512i first = _mm512_loadu_si512(t.columns + t.first[at] * kFernRows);
-            const __m512i second = pairs ? _mm512_loadu_si512(t.columns + t.second[at] * kFernRows)
-                                         : _mm512_set1_epi8(static_cast<char>(t.threshold[at]));
-            sum = _mm512_mask_add_epi8(sum, _mm512_cmpgt_epu8_mask(first, second), sum, bit);
-            bit = _mm512_add_epi8(bit, bit);
-        }
-        return sum;
-    };
     for (std::size_t f = 0; f < t.ferns; ++f) {
         const std::size_t begin = f * t.depth, end = begin + t.depth;
         const std::size_t middle = std::min(begin + 8, end);
-        const __m512i low = answers(begin, middle), high = answers(middle, end);
+        const __m512i low = answers<pairs>(t, begin, middle), high = answers<pairs>(t, middle, end);
         std::uint16_t* out = t.out + f * t.out_stride;
-        const auto wide = [](__m512i x, bool upper) {
-            return _mm512_cvtepu8_epi16(upper ? _mm512_extracti64x4_epi64(x, 1)
-                                              : _mm512_castsi512_si256(x));
-        };
-        for (const bool upper : {false, true}) {
-            _mm512_storeu_si512(
-                out + 32 * upper,
-                _mm512_or_si512(wide(low, upper), _mm512_slli_epi16(wide(high, upper), 8)));
-        }
+        _mm512_storeu_si512(out, join(_mm512_castsi512_si256(low), _mm512_castsi512_si256(high)));
+        _mm512_storeu_si512(
+            out + 32, join(_mm512_extracti64x4_epi64(low, 1), _mm512_extracti64x4_epi64(high, 1)));
     }
 }
 

@@ -16,6 +16,9 @@ from ._preprocessing import Preprocessing
 
 _KIND, _OLDEST, _VERSION = "grove", 2, 3
 
+_NEW_OPERATORS = {"ferns"}
+"""Those of version 3 that a file may hold without a tensor that says so."""
+
 
 @dataclass(slots=True)
 class Artifact:
@@ -104,7 +107,8 @@ class Artifact:
 
     def _version(self, metadata: dict[str, Any]) -> int:
         """The oldest version of the format that has all that the file holds."""
-        is_new = any("shared" in node for node in metadata["network"]["nodes"]) or any(
+        nodes = metadata["network"]["nodes"]
+        is_new = any("shared" in node or node["op"] in _NEW_OPERATORS for node in nodes) or any(
             array.dtype in (np.float16, np.int8)
             for node in self.graph.nodes
             for array in node.tensors.values()

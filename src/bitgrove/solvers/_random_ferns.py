@@ -81,6 +81,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         counts_: for each output ``float64[ferns, 2**depth, classes]``.
         table_: the leaves as they are kept, ``[ferns * 2**depth, k]``: a column for each class of
             each output, but one for an output of two classes, which is the second less the first.
+        scale_: what a step of a table of ``int8`` is worth, else None.
+        bias_: logarithms of the class prior, a number for each column, or None if it is uniform.
         oob_score_: share of out-of-bag rows that are classified right, if asked for.
         oob_decision_function_: their scores, as of :meth:`decision_function`; NaN where every fern
             counted the row.
@@ -407,7 +409,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         self._table = make_table(
             questions, columns.reshape(-1, columns.shape[2]), widths, self._bias(), self.table_dtype
         )
-        self.table_ = self._table.stored
+        self.table_, self.scale_ = self._table.stored, self._table.scale
+        self.bias_ = self._table.bias
 
     def _bias(self) -> npt.NDArray[np.float32] | None:
         if isinstance(self.class_prior, str) and self.class_prior == "uniform":
