@@ -280,6 +280,16 @@ def test_smaller_tables_answer_nearly_alike(digits, dtype, most):
     assert same > 0.99
 
 
+def test_leaves_are_made_anew_from_the_same_counts(digits):
+    X, y = digits
+    changed = {"prior": 0.1, "rule": "rferns", "table_dtype": "int8", "class_prior": "empirical"}
+    solver = RandomFerns(20, 6).fit(X, y).set_params(**changed).tabulate()
+    direct = RandomFerns(20, 6, **changed).fit(X, y)
+    np.testing.assert_array_equal(solver.decision_function(X), direct.decision_function(X))
+    with pytest.raises(ValueError, match="prior must be"):
+        solver.set_params(prior=-1).tabulate()
+
+
 def test_a_class_prior_is_added_once(digits):
     X, y = digits
     uniform = RandomFerns(10, 5).fit(X, y).decision_function(X)

@@ -150,7 +150,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             bags = np.stack([np.bincount(bag, minlength=len(rows)) for bag in drawn])
         codes = [np.searchsorted(k, o) for k, o in zip(self._known, labels, strict=True)]
         leaves = self._count(rows, codes, weights, bags)
-        self._tabulate()
+        self._make_table()
         for name in ("oob_score_", "oob_decision_function_", "feature_importances_"):
             self.__dict__.pop(name, None)
         if bags is not None:
@@ -187,7 +187,23 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             self._extend(labels, classes)
         codes = [np.searchsorted(k, o) for k, o in zip(self._known, labels, strict=True)]
         self._count(rows, codes, weights, None)
-        self._tabulate()
+        self._make_table()
+        return self
+
+    def tabulate(self) -> Self:
+        """Make the leaves anew from the counts, without a look at the rows.
+
+        For another ``rule``, ``prior``, ``class_prior`` or ``table_dtype``, after ``set_params``.
+        What was measured out of the bags stays what it was.
+
+        Raises:
+            NotFittedError: there are no counts yet.
+            ValueError: a parameter is out of range.
+        """
+        check_is_fitted(self, "table_")
+        self._check_parameters()
+        self._check_prior(self._known)
+        self._make_table()
         return self
 
     def apply(self, X: npt.ArrayLike) -> npt.NDArray[np.uint16]:
@@ -244,7 +260,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "table_" in state:
-            self._tabulate()
+            self._make_table()
 
     # What comes in.
 
@@ -401,7 +417,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             np.zeros((self.feature_.shape[0] << self.feature_.shape[1], 1), np.int8),
         )
 
-    def _tabulate(self) -> None:
+    def _make_table(self) -> None:
         logs = [leaf_logs(counts, self.prior, self.rule) for counts in self.counts_]
         columns = np.concatenate([columns_of(part) for part in logs], axis=2)
         questions = Questions(self.feature_, self.threshold_, self.other_)
