@@ -182,9 +182,7 @@ class Forest:
 
     def artifact(self) -> Artifact:
         """The content of a ``.grove`` file: a network of one node on a series of one value."""
-        tensors = {
-            name: array for name in _DTYPES if (array := getattr(self, name)) is not None
-        }
+        tensors = {name: array for name in _DTYPES if (array := getattr(self, name)) is not None}
         if not len(self.feature):  # no tensor may be empty: a leaf becomes a node that leads to it
             leaf = self.root[0]
             tensors |= {

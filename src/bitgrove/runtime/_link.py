@@ -47,6 +47,7 @@ def probabilities(scores: npt.NDArray[np.float32], link: Link) -> npt.NDArray[np
         return wide
     return wide / wide.sum(1, keepdims=True)
 
+
 def check_classes(classes: Sequence) -> None:
     """Raise ``ValueError`` unless these are different names, or different whole numbers.
 
