@@ -109,9 +109,11 @@ class Forest:
 
     @property
     def layout(self) -> str:
-        """How it lies in memory: ``bytes`` or ``words`` (five levels of a tree at once, on ranks of
-        8 or 16 bits), or ``steps`` (node by node, on the numbers themselves), or for trees too
-        large for that ``nodes``. All give the same scores."""
+        """How it lies in memory; all ways give the same scores.
+
+        ``bytes`` or ``words``: five levels of a tree at once, on ranks of 8 or 16 bits; ``steps``:
+        node by node, on the numbers themselves; ``nodes``: the same, for trees too large for that.
+        """
         return self._core.layout
 
     def predict_raw(
@@ -221,8 +223,10 @@ class Forest:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a ``.grove`` file, atomically. ``bitgrove.runtime.load`` runs it too, on
-        ``x[..., None]``; so does the C library."""
+        """Write a ``.grove`` file, atomically.
+
+        ``bitgrove.runtime.load`` runs it too, on ``x[..., None]``; so does the C library.
+        """
         self.artifact().save(path)
 
     @classmethod
