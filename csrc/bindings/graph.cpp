@@ -70,15 +70,16 @@ nb::tuple arrays_of(const RowsView& view, std::size_t row_bytes) {
         array_of<std::int64_t>(view.ids.get(), {view.count}, view.ids));
 }
 
-// Ten times a second, and at the end of each stage: lets Ctrl-C stop the work, and tells
-// `progress`.
+// Ten times a second: lets Ctrl-C stop the work, and tells `progress`; this also at the end of each
+// stage.
 class Ticker {
   public:
     explicit Ticker(nb::object progress) : progress_(std::move(progress)) {}
 
     void operator()(std::size_t done, std::size_t total, const char* stage) {
         const auto now = std::chrono::steady_clock::now();
-        if (done != total && now - last_ < std::chrono::milliseconds(100)) return;
+        const bool told = done == total && !progress_.is_none();
+        if (!told && now - last_ < std::chrono::milliseconds(100)) return;
         last_ = now;
         const nb::gil_scoped_acquire gil;
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -105,8 +106,9 @@ Queries queries_of(const Index& index, const Bytes& rows, std::size_t k, std::si
 void add(Index& index, Bytes rows, std::optional<Ids> ids, std::size_t threads) {
     const std::uint8_t* data = checked(index, rows);
     const std::int64_t* numbers = checked(ids, rows.shape(0));
+    Ticker ticker{nb::none()};
     nb::gil_scoped_release nogil;
-    index.add(data, rows.shape(0), numbers, threads);
+    index.add(data, rows.shape(0), numbers, threads, std::ref(ticker));
 }
 
 void remove(Index& index, Ids ids, std::size_t threads) {
@@ -117,8 +119,9 @@ void remove(Index& index, Ids ids, std::size_t threads) {
 void update(Index& index, Ids ids, Bytes rows, std::size_t threads) {
     const std::uint8_t* data = checked(index, rows);
     const std::int64_t* numbers = checked(std::optional(ids), rows.shape(0));
+    Ticker ticker{nb::none()};
     nb::gil_scoped_release nogil;
-    index.update(data, rows.shape(0), numbers, threads);
+    index.update(data, rows.shape(0), numbers, threads, std::ref(ticker));
 }
 
 bool untidy(const FanngIndex& index) {
