@@ -13,7 +13,9 @@ namespace bitgrove::graph {
 
 void Index::refuse_reentry() const {
     if (changer_.load() == std::this_thread::get_id()) {
-        throw std::logic_error("the index is being changed: its progress callback must not use it");
+        throw std::logic_error(
+            "the index is being changed: its progress callback must not use it, nor a signal "
+            "handler");
     }
 }
 

@@ -527,6 +527,78 @@ def _child_can_use(index, rows, changes):
     return len(index) == 999 and index.search(rows[1:2], 1).ids[0, 0] != 1
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_may_come_while_a_thread_loads_and_adds(tmp_path):
+    rows = gaussian(300, 8)
+    built(rows).save(tmp_path / "index")
+    kept = built(rows)
+    done = threading.Event()
+
+    def load_and_add():
+        while not done.is_set():
+            Fanng.load(tmp_path / "index").add(rows[:1])
+
+    worker = threading.Thread(target=load_and_add)
+    worker.start()
+    try:
+        for _ in range(60):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(30)  # what hangs is killed
+                found = kept.search(rows[:5], 1, threads=1).ids[:, 0]
+                os._exit(int((found != np.arange(5)).any()))
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        done.set()
+        worker.join()
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer")
+@pytest.mark.parametrize("adds", [True, False])
+def test_ctrl_c_stops_what_adds_rows_and_nothing_was_added(tmp_path, adds):
+    rows, ids = gaussian(8000, 32), np.arange(8000)
+
+    def change():
+        if adds:
+            index.add(*given, threads=1)
+        else:
+            index.update(*given[::-1], threads=1)
+
+    if adds:
+        index, given = built(rows[:1000]), (rows[1000:], ids[1000:])
+    else:
+        index, given = built(rows), (gaussian(8000, 32, seed=1), ids)
+    count, queries = len(index), rows[:50]
+    before = exactly(index, queries)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        started = time.process_time()
+        with pytest.raises(KeyboardInterrupt):
+            change()
+        stopped = time.process_time() - started
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
+    assert len(index) == count
+    np.testing.assert_array_equal(exactly(index, queries).ids, before.ids)
+    index.save(tmp_path / "index")
+    assert_same(Fanng.load(tmp_path / "index"), index)
+    started = time.process_time()
+    change()
+    assert stopped < 0.7 * (time.process_time() - started)
+    found = index.search(given[0][:200], 1)
+    np.testing.assert_array_equal(found.ids[:, 0], given[1][:200])
+
+
 # --- arrays of other libraries
 
 

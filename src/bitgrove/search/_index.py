@@ -94,6 +94,8 @@ class RowIndex(ABC, Generic[Native]):
             TypeError: an array of another dtype or number of axes. Nothing is converted.
             ValueError: rows of another length; NaN, infinity, or values so large that distances
                 overflow; a zero row for cosine; an id that is held already, named.
+            KeyboardInterrupt: Ctrl-C; nothing was added, or in the last moment all. The next change
+                that adds first mends the graph, which takes as long as after many removals.
         """
         rows = self._layout.check("vectors", vectors)
         numbers = None if ids is None else check_ids("ids", ids)
@@ -108,7 +110,7 @@ class RowIndex(ABC, Generic[Native]):
         They are in no result from now on, and their ids are free. A graph keeps them as way marks
         until they are a fiftieth of all rows (and more than 64), or until the index is pickled or
         saved whole; then the vertices around each are linked anew, and the memory is freed. The
-        other rows stay in their order.
+        other rows stay in their order. Ctrl-C acts when that is done.
 
         Args:
             ids: ``int64[n]``, of rows that are held.
@@ -136,6 +138,7 @@ class RowIndex(ABC, Generic[Native]):
         Raises:
             TypeError: as for :meth:`add`.
             ValueError: as for :meth:`add` and :meth:`remove`.
+            KeyboardInterrupt: Ctrl-C; nothing was changed, or in the last moment all.
         """
         numbers = check_ids("ids", ids)
         rows = self._layout.check("vectors", vectors)
