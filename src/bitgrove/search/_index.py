@@ -210,8 +210,9 @@ class RowIndex(ABC, Generic[Native]):
             mmap: leave the arrays in the file: parts are read when they are needed, and are shared
                 by all processes that map the file. Changes stay in memory until they are saved. The
                 file may be saved to and replaced meanwhile, but not shortened or written in place.
-            verify: check every byte against its checksum first. By default so unless ``mmap``,
-                where it means that all of the file is read.
+            verify: check every byte against its checksum first, and that edges and codes are those
+                of the rows. By default so unless ``mmap``, where it means that all of the file is
+                read.
 
         Raises:
             FileFormatError: a damaged file, one of another kind or a newer version, or an undamaged
