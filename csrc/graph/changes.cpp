@@ -73,9 +73,9 @@ void FanngIndex::grow(const std::uint8_t* rows, std::size_t count, const std::in
             alive_.resize(settled_, 1);
             alive_.resize(rows_.size(), 0);
             removed_ += rows_.size() - settled_;
+            if (rows_.size() > settled_) stranded_ = settled_;
             rows_.abandon();
             settle();
-            stranded_ = true;
             throw;
         }
     }
@@ -119,7 +119,7 @@ void FanngIndex::tidy(std::size_t threads) {
         take_over(std::move(rows), std::move(graph));
     }
     reach_all(*graph_, rows_, threads, access());
-    grown_ = stranded_ = false;
+    grown_ = false;
 }
 
 Rows FanngIndex::rows_left() const {
@@ -141,7 +141,8 @@ void FanngIndex::take_over(Rows&& rows, Graph&& graph) {
     std::swap(graph_, fresh);
     alive_.clear();
     removed_ = 0;
-    grown_ = stranded_ = false;
+    grown_ = false;
+    stranded_.reset();
     settle();
     built_.store(true, std::memory_order_release);
 }

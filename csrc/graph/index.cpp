@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "walk/entries.hpp"
 #include "walk/scan.hpp"
 #include "walk/topk.hpp"
 
@@ -248,6 +249,8 @@ FanngIndex::Prepared FanngIndex::prepare(const Queries& queries, const Asked& as
         }
         options.starts = prepared.starts.data();
     }
+    if (graph_) prepared.entries = entries_of(*graph_, stranded_.value_or(settled_));
+    options.entries = prepared.entries;
     return prepared;
 }
 

@@ -200,7 +200,7 @@ class FanngIndex : public Index {
     // What a search needs besides its queries, in memory that lives as long.
     struct Prepared {
         SearchOptions options;
-        std::vector<Row> starts, list;
+        std::vector<Row> starts, list, entries;
         std::vector<std::uint8_t> flags;
     };
     Prepared prepare(const Queries& queries, const Asked& asked) const;
@@ -222,9 +222,9 @@ class FanngIndex : public Index {
 
     std::uint32_t max_degree_;
     std::optional<Graph> graph_;
-    bool grown_ = false;     // since it was last seen that every vertex can be reached
-    bool stranded_ = false;  // rows that were not added are in the graph in part
-    bool checked_ = true;    // rows and edges; not those of a mapped file until the first change
+    bool grown_ = false;  // since it was last seen that every vertex can be reached
+    std::optional<std::size_t> stranded_;  // the first of rows that are in the graph in part
+    bool checked_ = true;  // rows and edges; not those of a mapped file until the first change
     std::atomic<bool> built_{false};
     mutable std::atomic<std::size_t> computed_{0};
     mutable std::mutex idle_lock_;
