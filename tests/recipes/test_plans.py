@@ -29,7 +29,7 @@ PLANS = {module.PLAN.name: module.PLAN for module in MODULES}
 
 
 def test_every_plan_is_a_recipe_with_its_page():
-    others = {"digits", "relocalisation", "smart-mining"}
+    others = {"digits", "random-ferns", "relocalisation", "smart-mining"}
     others |= {"ndf-mnist", "ndf-cifar10", "ndf-keypoints"}
     assert set(recipes.RECIPES) == others | set(PLANS)
     for module in MODULES:

@@ -55,15 +55,16 @@ def draw_path(
     names = [str(i) for i in range(len(path.answer))] if labels is None else [*labels]
     if len(names) != len(path.answer):
         raise ValueError(f"{len(names)} labels for {len(path.answer)} outputs")
-    columns = (
-        min(4, ceil((len(path.steps) + 1) / 2)) if len(path.steps) > 3 else len(path.steps) + 1
-    )
-    rows = ceil((len(path.steps) + 1) / columns)
-    figure = Figure(figsize=(2.7 * columns + 4.2, max(3.15 * rows, 4.2) + 1.0))
+    panels = len(path.steps) + 1
+    columns = panels if panels < 5 else min(4, ceil(panels / 2))
+    rows = ceil(panels / columns)
+    names_width = 0.3 + 0.1 * max(len(_short(name)) for name in names)
+    widths = [2.7] * columns + [names_width, 2.9]
+    figure = Figure(figsize=(1.1 * sum(widths), max(3.15 * rows, 4.2) + 1.0))
     FigureCanvasAgg(figure)
     tall = figure.get_figheight()
     grid = figure.add_gridspec(
-        rows, columns + 1, width_ratios=[2.7] * columns + [3.4], left=0.02, right=0.975,
+        rows, columns + 2, width_ratios=widths, left=0.02, right=0.975,
         top=1 - 0.95 / tall, bottom=0.75 / tall, wspace=0.12, hspace=0.36,
     )  # fmt: skip
     places = [figure.add_subplot(grid[i // columns, i % columns]) for i in range(rows * columns)]
@@ -77,11 +78,10 @@ def draw_path(
         )  # fmt: skip
     for axes in places[len(path.steps) + 1 :]:
         axes.set_axis_off()
-    right = figure.add_subplot(grid[:, columns])
     if path.task == "classification":
-        _bars(right, path, names)
+        _bars(figure.add_subplot(grid[:, columns + 1]), path, names)
     else:
-        _values(right, path, names)
+        _values(figure.add_subplot(grid[:, columns:]), path, names)
     figure.text(
         0.02, 1 - 0.32 / tall, title or _headline(path, names), fontsize=16, weight="bold",
         va="center",
@@ -150,7 +150,7 @@ def _bars(axes: Any, path: DecisionPath, names: Sequence[str]) -> None:
 
 def _values(axes: Any, path: DecisionPath, names: Sequence[str]) -> None:
     """Numbers of the whole forest and of the leaf, the first few of many."""
-    shown = min(len(names), 2 * _MOST_BARS)
+    shown = min(len(names), _MOST_BARS)
     rows = [
         [_short(names[i]), f"{path.answer[i]:.4g}", f"{path.held[i]:.4g}"] for i in range(shown)
     ]
@@ -164,6 +164,7 @@ def _values(axes: Any, path: DecisionPath, names: Sequence[str]) -> None:
     )  # fmt: skip
     table.auto_set_font_size(False)
     table.set_fontsize(10)
+    table.scale(1, 1.4)
 
 
 def _percent(share: float) -> str:

@@ -96,8 +96,9 @@ def draw_routing(levels: Sequence[npt.NDArray[np.floating[Any]]], *, title: str 
         for k, share in enumerate(level):
             if share >= 0.005 and len(level) * 0.42 <= width:
                 axes.annotate(
-                    f"{share:.0%}", (across[k], depth - d), (0, -12), textcoords="offset points",
-                    ha="center", va="center", fontsize=9,
+                    f"{share:.0%}", (across[k], depth - d), (0, -13), textcoords="offset points",
+                    ha="center", va="center", fontsize=9, zorder=4,
+                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"},
                 )  # fmt: skip
     axes.set_axis_off()
     axes.set_ylim(-0.45, depth + 0.3)

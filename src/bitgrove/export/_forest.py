@@ -1,59 +1,75 @@
-"""How hard trees become the operator ``forest`` of a packed graph."""
+"""Trained forests of other libraries as packed ones."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-import torch
+import os
+from pathlib import Path
+from typing import Any
 
-from ..nn import HardForest, NeuralDecisionForest
-from ._emitter import Emitter
-from ._layers import linear, need_vector
-from ._site import Converters, Site
-
-
-def hard_forest(emit: Emitter, site: Site, module: HardForest, value: int) -> int:
-    """The linear layer, then trees with the threshold 0 on its outputs."""
-    need_vector(site)
-    width = torch.Size((1, module.functions.out_features))
-    inner = Site(f"{site.name}.functions", site.before, width)
-    neurons = linear(emit, inner, module.functions, value)
-    trees, nodes = module.neuron.shape
-    return emit.add(
-        "forest",
-        site.name,
-        neurons,
-        feature=module.neuron.reshape(-1).int(),
-        threshold=torch.zeros(trees * nodes),
-        children=complete_children(trees, nodes),
-        root=np.arange(trees, dtype=np.int32) * nodes,
-        leaf=module.leaf.flatten(0, 1),
-    )
+from ..interfaces import describe
+from ..runtime import Forest
+from ._forest_lightgbm import from_lightgbm, text_of
+from ._forest_sklearn import from_sklearn
+from ._forest_ydf import from_ydf
 
 
-def complete_children(trees: int, nodes: int) -> npt.NDArray[np.int32]:
-    """Both children of every node of complete trees, one tree after another, breadth first.
+def import_forest(model: Any) -> Forest:
+    """Pack a trained forest of scikit-learn, LightGBM or ydf.
 
-    Returns:
-        ``int32[trees * nodes, 2]``: the number of a node, or ``~v`` for leaf ``v``; the leaves of a
-        tree too follow those of the trees before it.
+    Every row of finite float32 reaches the same leaves as in its source: thresholds in double
+    are rounded so that the comparison is the same for each of them. Scores are sums in float32 of
+    leaves rounded to float32, so they agree to float rounding. NaN goes where the source sends it;
+    where the source refuses it, so does the packed forest.
 
-    >>> complete_children(2, 1)
-    array([[-1, -2],
-           [-3, -4]], dtype=int32)
+    Args:
+        model: of scikit-learn, a trained ``DecisionTree``, ``ExtraTree``, ``RandomForest``,
+            ``ExtraTrees``, ``GradientBoosting`` or ``HistGradientBoosting``, classifier or
+            regressor; of LightGBM, a ``Booster``, an estimator with scikit-learn's interface, or
+            the path of a text that ``Booster.save_model`` wrote; of ydf, a random forest or
+            gradient boosted trees over numerical features.
+
+    Raises:
+        TypeError: ``model`` is something else.
+        ValueError: it is not trained, or holds what a packed forest cannot: categorical or oblique
+            splits, linear leaves, answers that are exponentials, several classified outputs.
+        OSError: the file cannot be read.
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> import numpy as np
+    >>> x, y = load_iris(return_X_y=True)
+    >>> model = RandomForestClassifier(5, max_depth=3, random_state=0).fit(x, y)
+    >>> packed = import_forest(model)
+    >>> bool((packed.predict(x.astype(np.float32)) == model.predict(x.astype(np.float32))).all())
+    True
     """
-    below = 2 * np.arange(nodes)[:, None] + np.array([1, 2])
-    number = np.arange(trees)[:, None, None]
-    inner = number * nodes + below
-    leaf = number * (nodes + 1) + below - nodes
-    return np.where(below < nodes, inner, ~leaf).reshape(-1, 2).astype(np.int32)
-
-
-def soft_forest(emit: Emitter, site: Site, module: NeuralDecisionForest, value: int) -> int:
-    """Refused."""
-    raise ValueError(
-        "a soft forest has no packed form: pack bitgrove.nn.harden(model), whose trees are hard"
+    if isinstance(model, str | os.PathLike):
+        return from_lightgbm(_text(Path(model)))
+    library = type(model).__module__.partition(".")[0]
+    if library == "sklearn":
+        return from_sklearn(model)
+    if library == "lightgbm":
+        return from_lightgbm(*_trained_text(model))
+    if library == "ydf":
+        return from_ydf(model)
+    raise TypeError(
+        f"model must be a trained forest of scikit-learn, LightGBM or ydf, or the path of a "
+        f"LightGBM text, got {describe(model)}"
     )
 
 
-FORESTS: Converters = {HardForest: hard_forest, NeuralDecisionForest: soft_forest}
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path} is no LightGBM text. A pickled model is not opened: unpickling runs whatever "
+            "the file says; load it yourself, if you trust it, and give the model"
+        ) from None
+
+
+def _trained_text(model: Any) -> tuple[str, Any]:
+    try:
+        return text_of(model)
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{type(model).__name__} is not trained: {error}") from None

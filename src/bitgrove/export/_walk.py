@@ -13,8 +13,8 @@ from torch import Tensor, fx, nn
 from ..nn import BinaryLayer, HardForest
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
-from ._forest import FORESTS
 from ._functions import FUNCTIONS, as_module
+from ._hard_forest import FORESTS
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS
 from ._site import Converters, Site

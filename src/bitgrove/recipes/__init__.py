@@ -17,6 +17,7 @@ from .digits import run as _digits
 from .keypoints import run as _keypoints
 from .ndf import cifar10 as _ndf_cifar10
 from .ndf import mnist as _ndf_mnist
+from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
 from .smart_mining import run as _smart_mining
 
@@ -27,6 +28,7 @@ RECIPES: dict[str, Callable[..., object]] = {
     "ndf-cifar10": _ndf_cifar10,
     "ndf-keypoints": _keypoints,
     "ndf-mnist": _ndf_mnist,
+    "random-ferns": _random_ferns,
     "relocalisation": _relocalisation,
     "smart-mining": _smart_mining,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},

@@ -5,4 +5,5 @@ from .. import require
 require("sklearn", extra="train", needed_for="bitgrove.solvers")
 
 from ._nearest_kernel import NearestKernelClassifier as NearestKernelClassifier  # noqa: E402
+from ._random_ferns import RandomFerns as RandomFerns  # noqa: E402
 from ._shape_cascade import ShapeCascade as ShapeCascade  # noqa: E402

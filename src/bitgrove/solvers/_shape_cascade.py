@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from .. import nn as bnn
+from .. import require
 from ..interfaces import describe
 from ._shape_features import patches
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 Regressor = Literal["forest", "linear"]
 
@@ -185,9 +187,14 @@ class _Stage:
         if own.regressor == "linear":
             self._model = Ridge(alpha=own.alpha * len(features)).fit(features, residual)
             return
+        require("torch", extra="train", needed_for="a cascade of forests")
+        import torch
+
+        from ..nn import NeuralDecisionForest
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            forest = bnn.NeuralDecisionForest(
+            forest = NeuralDecisionForest(
                 features.shape[1], residual.shape[1], trees=own.trees, depth=own.depth,
                 task="regression", leaves="gradient",
             )  # fmt: skip
@@ -200,12 +207,16 @@ class _Stage:
         if isinstance(self._model, Ridge):
             return self._model.predict(features).reshape(len(features), -1).astype(np.float32)
         assert self._model is not None
+        import torch
+
         with torch.no_grad():
             return self._model(torch.from_numpy(features)).numpy() * self._unit
 
 
 def _descend(forest: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, rate: float) -> None:
     """Squared error by Adam, its rate halved after a third and two thirds of the epochs."""
+    import torch
+
     optimiser = torch.optim.Adam(forest.parameters(), lr=rate)
     for epoch in range(epochs):
         for group in optimiser.param_groups:
