@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter
@@ -39,11 +41,8 @@ def patches(
     centres = np.rint(np.clip(shapes, -1e6, 1e6)).astype(np.int64)
     x = np.clip(centres[:, :, None, None, 0] + steps, 0, width - 1)
     y = np.clip(centres[:, :, None, None, 1] + steps[:, None], 0, height - 1)
-    means: npt.NDArray[np.float32] = images.astype(np.float32) / 255
+    means = images.astype(np.float32) / np.float32(255)
     if spacing > 1:
-        means = uniform_filter(
-            means,
-            (0, spacing, spacing),  # pyright: ignore[reportArgumentType]
-            mode="nearest",
-        )
-    return means[rows[:, None, None, None], y, x].reshape(len(shapes), -1)
+        size: Any = (0, spacing, spacing)
+        means = uniform_filter(means, size, mode="nearest")
+    return np.asarray(means, np.float32)[rows[:, None, None, None], y, x].reshape(len(shapes), -1)

@@ -175,7 +175,8 @@ def _random_forest(faces: Faces, mean: npt.NDArray[Any], seed: int) -> Predict:
         shapes = np.repeat(mean[None], len(other), 0)
         return patches(other.images[..., 0], shapes, np.arange(len(other)), side=5, spacing=4)
 
-    forest = RandomForestRegressor(100, max_features="sqrt", min_samples_leaf=3, random_state=seed)
+    forest = RandomForestRegressor(100, min_samples_leaf=3, random_state=seed)
+    forest.set_params(max_features="sqrt")
     forest.fit(features(faces), faces.keypoints.reshape(len(faces), -1))
 
     def predict(other: Faces) -> npt.NDArray[np.float32]:
