@@ -39,6 +39,7 @@ def rows(n, features, *, seed=1, nan=False):
 
 GRID = np.linspace(-2, 2, 33, dtype=np.float32)
 
+
 def test_the_oracle_of_many_rows_is_that_of_one():
     _, tensors = forest(5, 3, missing=True)
     x = rows(20, 5, nan=True)

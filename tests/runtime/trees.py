@@ -80,9 +80,7 @@ def leaves_of(tensors: Mapping[str, npt.NDArray], x: npt.NDArray) -> list[int]:
     return found
 
 
-def outputs_of_rows(
-    tensors: Mapping[str, npt.NDArray], x: npt.NDArray
-) -> npt.NDArray[np.float32]:
+def outputs_of_rows(tensors: Mapping[str, npt.NDArray], x: npt.NDArray) -> npt.NDArray[np.float32]:
     """As :func:`outputs_of`, all rows one step at a time."""
     out = np.zeros((len(x), tensors["leaf"].shape[1]), np.float32)
     if "bias" in tensors:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 Link = Literal["softmax", "sigmoid", "normalise", "identity"]
-"""``softmax``: e**score, divided by their sum. ``sigmoid``: 1 / (1 + e**-score) of each; of a single
-score, that is the probability of the second of two classes. ``normalise``: scores, none negative,
-divided by their sum. ``identity``: the scores are the answer."""
+"""``softmax``: e**score, divided by their sum. ``sigmoid``: 1 / (1 + e**-score) of each; of a
+single score, that is the probability of the second of two classes. ``normalise``: scores, none
+negative, divided by their sum. ``identity``: the scores are the answer."""
 
 
 def check_link(link: Any) -> Link:
@@ -46,6 +46,7 @@ def probabilities(scores: npt.NDArray[np.float32], link: Link) -> npt.NDArray[np
     elif link == "identity":
         return wide
     return wide / wide.sum(1, keepdims=True)
+
 
 def check_classes(classes: Sequence) -> None:
     """Raise ``ValueError`` unless these are different names, or different whole numbers.
