@@ -124,16 +124,18 @@ Graph build_graph(Rows& rows, std::uint32_t max_degree, const BuildOptions& opti
     return graph;
 }
 
-void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access& access) {
+void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick,
+              const Access& access) {
     constexpr std::size_t kAtOnce = 4096;  // some milliseconds without searches
     graph.edges.forget_arrivals();
     // What grows leaves its old memory, which may belong to Python: to be freed when no lock is
     // held.
     const Edges old_edges = graph.edges;
     const std::optional<Codes> old_codes = graph.codes;
+    const std::size_t held = graph.twins.size();
     std::vector<Row> vertices;
     bool inside = true;
-    for (std::size_t from = graph.twins.size(); from < rows.size(); from += kAtOnce) {
+    for (std::size_t from = held; from < rows.size(); from += kAtOnce) {
         const std::size_t until = std::min(rows.size(), from + kAtOnce);
         const auto alone = access.alone();
         graph.edges.resize(until);
@@ -150,11 +152,12 @@ void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access&
         std::swap(graph.codes, codes);
     }
     insert_vertices(graph, rows, vertices,
-                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride()), access}, nullptr);
+                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride()), access, held}, tick);
     if (rows.size() - graph.checked > graph.checked / 10) {
-        repair_all(graph, rows, threads, nullptr, access);
+        repair_all(graph, rows, threads, tick, access);
     } else {
-        repair(graph, rows, vertices, threads, nullptr, access);
+        repair(graph, rows, vertices, Begin::entries, threads, tick, access);
+        repair(graph, rows, vertices, Begin::start, threads, tick, access);
     }
 }
 

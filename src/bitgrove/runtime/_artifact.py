@@ -16,7 +16,7 @@ from ._precision import RealDtype, check_real_dtype
 from ._preprocessing import Preprocessing
 
 _KIND, _OLDEST, _VERSION = "grove", 2, 4
-_OPERATORS_OF_4 = frozenset({"forest"})
+_OPERATORS_OF_4 = frozenset({"ferns", "forest"})
 
 
 @dataclass(slots=True)

@@ -163,6 +163,18 @@ OPS: dict[str, OpSpec] = {
         },
         optional=frozenset({"bias", "missing"}),
     ),
+    "ferns": OpSpec(
+        tensors={
+            "feature": Tensor(("int32",), 2),
+            "other": Tensor(("int32",), 2),
+            "threshold": Tensor(("float32",), 2),  # compared with bytes, exactly
+            "leaf": Tensor(_REAL, 2),
+            "codes": Tensor(("int8",), 2),
+            "scale": Tensor(("float32",)),
+            "bias": _VECTOR,
+        },
+        optional=frozenset({"other", "threshold", "leaf", "codes", "scale", "bias"}),
+    ),
 }
 """By the name of the executor's method."""
 
