@@ -29,6 +29,7 @@ import numpy.typing as npt
 from _alternate import Runs, alternate, quartiles, ratios
 from _environment import environment
 from _trees_data import Task, load
+from _trees_ferns import ferns
 from _trees_peers import (
     PACKAGES,
     Answer,
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--turn", type=float, default=0.2, help="seconds of a peer's turn")
     parser.add_argument("--train-rows", type=int, default=60_000, help="of MNIST, Fashion-MNIST")
-    parser.add_argument("--only", nargs="+", help="names of forests, see the output")
+    parser.add_argument("--only", nargs="+", help="names of forests, or ferns")
     parser.add_argument("--tl2cgen", action="store_true", help="compile tl2cgen's C too")
     arguments = parser.parse_args()
     record: dict[str, Any] = {"trees": TREES, "train_rows": arguments.train_rows, "forests": {}}
@@ -64,7 +65,10 @@ def main() -> None:
             continue
         record["forests"][name] = make(arguments)
         print(name, json.dumps(record["forests"][name]), flush=True)
-    record |= ferns(arguments)
+    if not arguments.only or "ferns" in arguments.only:
+        rows, rounds, turn = arguments.train_rows, arguments.rounds, arguments.turn
+        record |= ferns(asking, rows, rounds, turn)
+    # A section "fern_convolution" comes here, from a file of its own like _trees_ferns.py.
     record["environment"] = environment(*PACKAGES) | {"threads": 1}
     if arguments.out:
         arguments.out.write_text(json.dumps(record, indent=2) + "\n")
@@ -204,11 +208,6 @@ def asking(answer: Answer, x: npt.NDArray[np.float32], batch: int) -> Runs:
         return seconds
 
     return run
-
-
-def ferns(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Random ferns, and convolutions of ferns, each in a file of its own beside this one."""
-    return {}
 
 
 if __name__ == "__main__":
