@@ -35,7 +35,7 @@ class Artifact:
     """Remembered images; without them a model classifies by its logits and cannot be taught."""
     link: Link = "softmax"
     """How the logits become probabilities."""
-    classes: list[str] | list[int] | None = None
+    classes: list[str | int] | None = None
     """Of a forest on rows, what its answers stand for."""
 
     def __post_init__(self) -> None:
@@ -170,7 +170,7 @@ def _table(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def _classes(value: Any) -> list[str] | list[int] | None:
+def _classes(value: Any) -> list[str | int] | None:
     if value is not None and not isinstance(value, list):
         raise ValueError("classes must be a list")
     return value
