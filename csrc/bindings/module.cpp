@@ -14,4 +14,5 @@ NB_MODULE(_core, m) {
     bitgrove::bindings::bind_cluster(m);
     bitgrove::bindings::bind_ferns(m);
     bitgrove::bindings::bind_runtime(m);
+    bitgrove::bindings::bind_forest(m);
 }

@@ -22,5 +22,6 @@ void bind_graph(nb::module_& m);
 void bind_cluster(nb::module_& m);
 void bind_ferns(nb::module_& m);
 void bind_runtime(nb::module_& m);
+void bind_forest(nb::module_& m);
 
 }  // namespace bitgrove::bindings

@@ -27,6 +27,7 @@ std::vector<Kernels> detect() {
                     .pointwise = &pointwise::scalar,
                     .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::scalar,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #if defined(__aarch64__)
@@ -45,6 +46,7 @@ std::vector<Kernels> detect() {
                     .pointwise = &pointwise::neon,
                     .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::neon,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #endif
@@ -65,6 +67,7 @@ std::vector<Kernels> detect() {
                         .pointwise = &pointwise::avx2,
                         .ferns = &ferns::avx2,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx2,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -84,6 +87,7 @@ std::vector<Kernels> detect() {
                         .pointwise = &pointwise::avx512,
                         .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx512bw,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -103,6 +107,7 @@ std::vector<Kernels> detect() {
                         .pointwise = &pointwise::avx512,
                         .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx512,
+                        .forest = &forest::avx512,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }

@@ -9,6 +9,7 @@
 #include "bitgrove/distance_rows.hpp"
 #include "bitgrove/dot_scan.hpp"
 #include "bitgrove/ferns.hpp"
+#include "bitgrove/forest.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
@@ -38,6 +39,7 @@ struct Kernels {
     const PointwiseKernels* pointwise;
     const FernKernels* ferns;
     PopcountPeakFn popcount_peak;
+    const ForestKernels* forest;
     const SignDotsKernels* sign_dots;    // null where the CPU has no unit for it
     const SplitDotsKernels* split_dots;  // likewise
 };

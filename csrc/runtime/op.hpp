@@ -9,6 +9,7 @@
 #include "../dispatch/table.hpp"
 #include "layout.hpp"
 #include "tile.hpp"
+#include "trees.hpp"
 
 namespace bitgrove::runtime {
 
@@ -155,6 +156,8 @@ OpPtr make_upsample(const Value& in, const Triple& size, const std::array<float,
                     Upsampling mode);
 OpPtr make_pad(const Value& in, const Triple& before, const Triple& after, float value);
 
+// Of each pixel: bias, and the leaves that its channels reach, added in the order of the trees.
+OpPtr make_forest(const Value& in, const Trees& trees);
 // The questions of random ferns about the channels of a pixel, all of shape [ferns][depth]: is
 // channel `feature` above the threshold (0 if there is none), or above channel `other`? The answers
 // to a fern's questions, the first being bit 0, number its leaf.

@@ -1,4 +1,4 @@
-"""From a torch model to a packed one, and from that to ONNX, which needs no torch."""
+"""From a torch model to a packed one, and from that to ONNX; trained forests to packed ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from .. import require
+from ._forest import import_forest as import_forest
 from ._onnx import to_onnx as to_onnx
 from ._quantise import Quantisation as Quantisation
 from ._quantise import Quantised as Quantised
