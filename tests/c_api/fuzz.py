@@ -69,6 +69,7 @@ def every_operator() -> runtime.Artifact:
     packed = rng.integers(0, 16, (4, 3, 3, 1), dtype=np.uint8) << 4
     in_bytes = {**window, "dilation": [1, 1], "groups": 1, "step": 0.01, "zero": 128}
     octets = rng.integers(-127, 128, (12, 3, 3, 12), dtype=np.int8)
+    asked = rng.integers(0, 72, (2, 5, 3), dtype=np.int32)
     nodes = [
         ("conv2d", (0,), conv, {"weight": real(4, 3, 3, 2), "bias": slope}),
         ("prelu", (1,), {}, {"slope": slope, "after": real(4)}),
@@ -90,6 +91,23 @@ def every_operator() -> runtime.Artifact:
         ("adaptive_avg_pool", (17,), {"size": [2, 3]}, {}),
         ("flatten", (18,), {}, {}),
         ("sigmoid", (19,), {}, {}),
+        (
+            "ferns",
+            (20,),
+            {},
+            {"feature": asked[0], "threshold": real(5, 3), "leaf": real(40, 6), "bias": real(6)},
+        ),
+        (
+            "ferns",
+            (21,),
+            {},
+            {
+                "feature": asked[1] % 6,
+                "other": asked[0] % 6,
+                "codes": octets.reshape(-1)[:160].reshape(40, 4),
+                "scale": np.float32([0.25]),
+            },
+        ),
         ("forest", (20,), {}, random_trees(rng, 72, 3)),
     ]
     graph = runtime.Graph(
