@@ -8,6 +8,7 @@
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
 #include "bitgrove/dot_scan.hpp"
+#include "bitgrove/ferns.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
@@ -34,6 +35,7 @@ struct Kernels {
     const RealDotsKernels* real_dots;
     const ByteDotsKernels* byte_dots;
     const TapsKernels* taps;
+    const FernKernels* ferns;
     const PointwiseKernels* pointwise;
     PopcountPeakFn popcount_peak;
     const SignDotsKernels* sign_dots;    // null where the CPU has no unit for it
