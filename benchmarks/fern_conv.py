@@ -6,10 +6,10 @@ own packed binary convolution; one thread, one process, in turn. All packed ones
 numbers, so the binary layer has its signs to make and the ferns their comparisons. A ratio is taken
 within each round; quartiles over the rounds.
 
-The limit: a byte shuffle looks up as many numbers as it has bytes, and this CPU begins one of 64
-bytes in each cycle. `shuffles` says what share of the time of a layer of ferns between ferns that
-alone would need, at a clock that is measured with dependent additions. The memory of a training step
-is what autograd keeps, every storage once.
+The limit: a byte shuffle looks up as many numbers as it has bytes, 64, and this CPU begins one in
+each cycle. `shuffles` has the time of one layer between ferns, of which only the outputs are summed that
+the next layer tests, as look-ups per nanosecond; 64 times the clock in GHz is the most there can be.
+The memory of a training step is what autograd keeps, every storage once.
 
     python benchmarks/fern_conv.py --out benchmarks/results/fern-conv.json
 """

@@ -228,8 +228,8 @@ const std::vector<Operator>& operators() {
                      {.name = "table", .stored = Stored::bytes, .dimensions = 4},
                      {.name = "scale", .stored = Stored::exact, .optional = true},
                      optional("bias")},
-         .attributes = window + Attributes{{"kernel", Attribute::counts},
-                                           {"dilation", Attribute::counts}},
+         .attributes =
+             window + Attributes{{"kernel", Attribute::counts}, {"dilation", Attribute::counts}},
          .windowed = true},
         {.name = "sign",
          .append = sign,

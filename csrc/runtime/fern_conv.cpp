@@ -126,9 +126,9 @@ void FernConv::address(const Kernels& kernels, const View& answers, std::size_t 
         const std::size_t line = y * window.stride[1] + tests[j].tap[1] - window.padding[1];
         // Before the input they wrap.
         const bool inside = plane < questions_.in().d && line < questions_.in().h;
-        planes[j] = inside ? answers.bits(distance(plane), distance(line),
-                                          distance(j * questions_.words()))
-                           : nullptr;
+        planes[j] =
+            inside ? answers.bits(distance(plane), distance(line), distance(j * questions_.words()))
+                   : nullptr;
     }
     const std::size_t bytes = address_bytes(kernels);
     for (std::size_t g = 0; g < groups_; ++g) {
@@ -149,8 +149,8 @@ void FernConv::run(const Call& call, const Part& part, Sink& sink) const {
         for (std::size_t g = 0; g < groups_; ++g) {
             const std::size_t table = g * (table_.size() / groups_ / outs()) * row_;
             call.kernels.ferns->rows(
-                {.sums = {.addresses = reinterpret_cast<const std::uint8_t*>(addresses +
-                                                                             g * address_bytes_),
+                {.sums = {.addresses =
+                              reinterpret_cast<const std::uint8_t*>(addresses + g * address_bytes_),
                           .ferns = ferns_,
                           .depth = depth_,
                           .positions = result.shape.w},
@@ -189,9 +189,9 @@ float FernConv::value_of(std::size_t out, std::int32_t sum) const {
 OpPtr make_fern_conv(const Value& in, const FernTensors& t, std::size_t out_channels,
                      const Window& window, std::size_t groups) {
     require_real(in);
-    require(groups >= 1 && in.shape.c % groups == 0 && out_channels >= 1 &&
-                out_channels % groups == 0,
-            "groups must divide the channels of input and output");
+    require(
+        groups >= 1 && in.shape.c % groups == 0 && out_channels >= 1 && out_channels % groups == 0,
+        "groups must divide the channels of input and output");
     require(t.depth >= 1 && t.depth <= 8, "a fern must have 1 to 8 tests");
     const std::size_t tests = t.place.size();
     require(tests >= 1 && tests % (t.depth * groups) == 0 && tests <= std::size_t{1} << 16,
@@ -227,10 +227,9 @@ OpPtr make_fern_conv(const Value& in, const FernTensors& t, std::size_t out_chan
         all.push_back({at / taps, tap, t.threshold[i], bit(t.flip, i), bit(t.outside, i)});
     }
     const Value result{Kind::real, window.out(in.shape, out_channels)};
-    return std::make_unique<FernConv>(result, groups, t.depth,
-                                      FernQuestions(in.shape, result.shape, window, std::move(all)),
-                                      std::vector<std::int8_t>(t.table.begin(), t.table.end()),
-                                      t.scale, t.bias);
+    return std::make_unique<FernConv>(
+        result, groups, t.depth, FernQuestions(in.shape, result.shape, window, std::move(all)),
+        std::vector<std::int8_t>(t.table.begin(), t.table.end()), t.scale, t.bias);
 }
 
 }  // namespace bitgrove::runtime

@@ -1,10 +1,10 @@
 // Convolution of ferns: comparisons of single numbers address rows of tables, and rows are summed.
 //
 // The plan puts another operator before each: one that makes the answers to its tests. They lie as
-// planes of bits, for each row of the input and each test the bits of a row of the *result*, so that
-// a plane is read as it lies whatever the stride; a plane's rows that no row of the result reads are
-// never written. An answer outside the input is 0: tests that would say yes there are stored turned
-// round, and so are the rows of the tables.
+// planes of bits, for each row of the input and each test the bits of a row of the *result*, so
+// that a plane is read as it lies whatever the stride; a plane's rows that no row of the result
+// reads are never written. An answer outside the input is 0: tests that would say yes there are
+// stored turned round, and so are the rows of the tables.
 #pragma once
 #include <vector>
 
@@ -82,7 +82,7 @@ class FernConv : public Producer {
   private:
     FernQuestions questions_;
     std::size_t groups_, ferns_, depth_;
-    std::vector<std::int8_t> table_;  // [group][fern][2^depth][out of the group]
+    std::vector<std::int8_t> table_;   // [group][fern][2^depth][out of the group]
     std::vector<float> scale_, bias_;  // [group][row_]
     std::size_t row_;                  // outputs of a group in whole vectors
     Aligned rows_;                     // int16[group][fern][2^depth][row_]

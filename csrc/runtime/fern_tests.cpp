@@ -104,7 +104,8 @@ void FernTests::pack(const Kernels&, const Tile& tile, const View& out) const {
         if (end == questions_.in().w) {
             for (std::size_t x = range.last; x < 64 * words; ++x) set(x, 0);
         }
-        const std::size_t skip = first >= tile.x ? 0 : (tile.x - first + range.step - 1) / range.step;
+        const std::size_t skip =
+            first >= tile.x ? 0 : (tile.x - first + range.step - 1) / range.step;
         const float* numbers = tile.data + (test.channel - tile.channel);
         std::size_t at = first + skip * range.step;
         for (std::size_t x = range.first + skip; x < range.last && at < end; ++x) {
@@ -181,8 +182,8 @@ void FernChain::run(const Call& call, const Part& part, const View& out) const {
             if (count == 0) continue;
             const std::size_t of_group = group.channel / source_.outs();
             call.kernels.ferns->compare(
-                {.sums = {.addresses = reinterpret_cast<const std::uint8_t*>(addresses +
-                                                                             of_group * bytes),
+                {.sums = {.addresses =
+                              reinterpret_cast<const std::uint8_t*>(addresses + of_group * bytes),
                           .ferns = source_.ferns(),
                           .depth = source_.depth(),
                           .positions = shape.w},

@@ -132,7 +132,7 @@ struct FernTensors {
     std::size_t depth = 0;
     std::span<const std::int32_t> place;  // channel * taps + tap
     Floats threshold;
-    Bytes flip, outside;  // np.packbits order
+    Bytes flip, outside;                 // np.packbits order
     std::span<const std::int8_t> table;  // [groups][ferns][2^depth][out/groups]
     Floats scale, bias;
 };

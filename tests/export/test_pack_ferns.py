@@ -1,4 +1,4 @@
-"""Packed ferns against their layers: equal bit for bit, whatever is folded into their thresholds."""
+"""Packed ferns against their layers: equal bit for bit, whatever their thresholds take in."""
 
 import numpy as np
 import pytest
@@ -25,11 +25,11 @@ def outputs(model, x, threads=1, path=None):
     return expected, got, [node.op for node in artifact.graph.nodes]
 
 
-def fern(*shape, x=None, seed=0, **options):
+def fern(*shape, seed=0, **options):
     torch.manual_seed(seed)
     layer = FernConv2d(*shape, **options)
     layer.thresholds.data.normal_()
-    return layer if x is None else layer
+    return layer
 
 
 @pytest.mark.parametrize("depth", [1, 3, 4, 5, 6, 7, 8])
@@ -73,7 +73,7 @@ def test_sums_of_many_ferns_pass_sixteen_bits(simd_level):
     np.testing.assert_array_equal(got, expected)
 
 
-def ties(model, layer, norm):
+def with_ties(model, layer, norm):
     """Put thresholds on values that the norm really gives, so that rounding would show."""
     x = torch.from_numpy(images(2, 4, 12, 14))
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_what_lies_between_ferns_becomes_their_thresholds_exactly(simd_level, be
     }[between]
     second = fern(20, 40, 3, seed=1, stride=stride, padding=1, ferns=10, depth=4)
     model = randomise(nn.Sequential(first, *parts, second), 3)
-    x = ties(model, first, nn.Sequential(*parts).eval())
+    x = with_ties(model, first, nn.Sequential(*parts).eval())
     expected, got, ops = outputs(model, x)
     assert ops == ["fern_conv2d", "fern_conv2d"]
     np.testing.assert_array_equal(got, expected)
@@ -159,7 +159,7 @@ def test_linear_ferns_are_exact(simd_level):
         3,
     )
     expected, got, ops = outputs(model, images(4, 2, 7, 5))
-    assert ops == ["flatten", "fern_conv2d", "fern_conv2d"]
+    assert ops == ["flatten", "fern_conv2d", "fern_conv2d", "affine"]  # the last: the embedding
     np.testing.assert_array_equal(got, expected)
 
 

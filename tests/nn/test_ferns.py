@@ -118,7 +118,11 @@ def test_gradients_are_those_of_finite_differences_away_from_ties(gradient, geom
         lambda x, t, table: torch.func.functional_call(
             layer, {"thresholds": t, "table": table}, (x,)
         ),
-        (x.requires_grad_(), layer.thresholds.detach().requires_grad_(), layer.table.detach().requires_grad_()),
+        (
+            x.requires_grad_(),
+            layer.thresholds.detach().requires_grad_(),
+            layer.table.detach().requires_grad_(),
+        ),
         eps=1e-6,
     )
 
@@ -143,12 +147,12 @@ def test_extended_finite_differences_are_the_written_sum():
     torch.manual_seed(6)
     depth, z, of_rows = 3, torch.randn(2, 3, 4), torch.randn(2, 8, 4)
     expected = torch.zeros_like(z)
-    for f, l, n, a in itertools.product(range(2), range(depth), range(4), range(8)):
-        here = sum(int(z[f, k, n] >= 0) << k for k in range(depth))
-        others = (a ^ here) & ~(1 << l)
-        sign = 1 if a >> l & 1 else -1
+    for f, k, n, a in itertools.product(range(2), range(depth), range(4), range(8)):
+        here = sum(int(z[f, bit, n] >= 0) << bit for bit in range(depth))
+        others = (a ^ here) & ~(1 << k)
+        sign = 1 if a >> k & 1 else -1
         weight = 0.5 * 0.75 ** (depth - 1) * (1 / 3) ** others.bit_count()
-        expected[f, l, n] += sign * weight * of_rows[f, a, n]
+        expected[f, k, n] += sign * weight * of_rows[f, a, n]
     expected = expected * (1 - z.tanh() ** 2) / 2
     torch.testing.assert_close(pull_back(z, of_rows, "efd", 1.0), expected)
 

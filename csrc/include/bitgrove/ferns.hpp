@@ -10,7 +10,8 @@
 //              packed by `pack_table` into `table_bytes` bytes, aligned to 64
 //     rows:    out[x*out_stride + o] = float(sum over f of table[f][address(f, first + x)][o])
 //              * scale[o] + bias[o], each rounded by itself, for x < count and o < outs
-//     above:   bit x of `out` = x[i*step] >= threshold, for i < count, 0 to the end of the last word
+//     above:   bit x of `out` = x[i*step] >= threshold, for i < count, 0 to the end of the last
+//     word
 //
 // At most 2^16 ferns of 1 to 8 tests, so that a sum has 24 bits; tables hold -127 to 127.
 #pragma once

@@ -72,8 +72,8 @@ void compare(const FernCompare& job) {
             const __m256i limit = _mm256_set1_epi16(static_cast<std::int16_t>(below));
             const __m256i high = _mm256_cmpgt_epi16(odd, limit);
             const __m256i low = _mm256_cmpgt_epi16(even, limit);
-            const __m256i both = _mm256_blendv_epi8(
-                low, high, _mm256_set1_epi16(static_cast<std::int16_t>(0xff00)));
+            const __m256i both =
+                _mm256_blendv_epi8(low, high, _mm256_set1_epi16(static_cast<std::int16_t>(0xff00)));
             const auto bits = static_cast<std::uint32_t>(_mm256_movemask_epi8(both)) & valid;
             std::uint64_t& word = job.out[k * job.out_stride + half / 2];
             word = half % 2 ? word | static_cast<std::uint64_t>(bits) << 32 : bits;
@@ -82,9 +82,9 @@ void compare(const FernCompare& job) {
 }
 
 inline void finish(__m256i sum, const FernRows& job, std::size_t o, float* out) {
-    const __m256 y = _mm256_add_ps(
-        _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(job.scale + o)),
-        _mm256_loadu_ps(job.bias + o));
+    const __m256 y =
+        _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(job.scale + o)),
+                      _mm256_loadu_ps(job.bias + o));
     if (o + 8 <= job.outs) {
         _mm256_storeu_ps(out + o, y);
     } else if (o < job.outs) {

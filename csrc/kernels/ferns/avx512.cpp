@@ -36,8 +36,8 @@ std::size_t address_bytes(std::size_t count, std::size_t positions) {
 void addresses(const std::uint64_t* const* planes, std::size_t count, std::size_t depth,
                std::size_t positions, std::uint8_t* out) {
     const std::size_t blocks = (positions + 15) / 16, all_blocks = words(positions) * 4;
-    const std::uint32_t places = place(depth, 1) << 8 | place(depth, 2) << 16 | place(depth, 3)
-                                                                                    << 24;
+    const std::uint32_t places =
+        place(depth, 1) << 8 | place(depth, 2) << 16 | place(depth, 3) << 24;
     for (std::size_t q = 0; q < fours(count); ++q, out += all_blocks * 64) {
         const std::size_t here = count - 4 * q < 4 ? count - 4 * q : 4;
         for (std::size_t b = 0; b < blocks; ++b) {
@@ -178,9 +178,9 @@ inline void finish(__m512i sum, const FernRows& job, std::size_t o, float* out) 
     if (o >= job.outs) return;
     const std::size_t left = job.outs - o;
     const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffffu : (1u << left) - 1u);
-    const __m512 y = _mm512_add_ps(
-        _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(job.scale + o)),
-        _mm512_loadu_ps(job.bias + o));
+    const __m512 y =
+        _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(job.scale + o)),
+                      _mm512_loadu_ps(job.bias + o));
     _mm512_mask_storeu_ps(out + o, mask, y);
 }
 
@@ -217,8 +217,7 @@ inline void rows_of(const FernRows& job, std::size_t x, std::size_t o) {
         for (std::size_t p = 0; p < PIXELS; ++p) {
             for (std::size_t v = 0; v < VECTORS; ++v) {
                 const __m512i low = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(sum[p][v]));
-                const __m512i high =
-                    _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(sum[p][v], 1));
+                const __m512i high = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(sum[p][v], 1));
                 wide[p][2 * v] = _mm512_add_epi32(wide[p][2 * v], low);
                 wide[p][2 * v + 1] = _mm512_add_epi32(wide[p][2 * v + 1], high);
             }
@@ -251,7 +250,8 @@ void above(const float* x, std::size_t step, std::size_t count, float threshold,
         return;
     }
     const __m512 limit = _mm512_set1_ps(threshold);
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     std::memset(out, 0, words(count) * sizeof *out);
     for (std::size_t i = 0; i < count; i += 16) {
         const std::size_t n = count - i < 16 ? count - i : 16;

@@ -1,4 +1,4 @@
-"""How fern layers become nodes of a packed graph, with what lies before them in their thresholds."""
+"""How fern layers become nodes of a packed graph; what comparisons alone read is in thresholds."""
 
 from __future__ import annotations
 

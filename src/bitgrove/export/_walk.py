@@ -326,7 +326,12 @@ def _refuse_nan(module: nn.Module) -> None:
 
 def _unknown() -> str:
     known = [kind.__name__ for kind in CONVERTERS]
-    known += ["the binary and fern layers of bitgrove.nn", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+    known += [
+        "the binary and fern layers of bitgrove.nn",
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "BatchNorm3d",
+    ]
     known += ["Flatten", "+", "-", "*", "/", "cat", "mean over the sides"]
     functions = sorted({str(getattr(f, "__name__", f)) for f in FUNCTIONS} - {"fn"})
     return (

@@ -78,7 +78,9 @@ class FernNet(nn.Module):
         bits = Bits(real=real, scale="channel")
         super().__init__()
 
-        def layer(before: int, kernel: int, *, first: bool = False, last: bool = False) -> nn.Module:
+        def layer(
+            before: int, kernel: int, *, first: bool = False, last: bool = False
+        ) -> nn.Module:
             padding = kernel // 2
             conv: FernConv2d | BinaryConv2d | nn.Conv2d
             if real is False and layers == "fern":
