@@ -7,9 +7,9 @@ numbers, so the binary layer has its signs to make and the ferns their compariso
 within each round; quartiles over the rounds.
 
 The limit: a byte shuffle looks up as many numbers as it has bytes, 64, and this CPU begins one in
-each cycle. `shuffles` has the time of one layer between ferns, of which only the outputs are summed that
-the next layer tests, as look-ups per nanosecond; 64 times the clock in GHz is the most there can be.
-The memory of a training step is what autograd keeps, every storage once.
+each cycle. `shuffles` has the time of one layer between ferns, of which only the outputs are summed
+that the next layer tests, as look-ups per nanosecond; 64 times the clock in GHz is the most there
+can be. The memory of a training step is what autograd keeps, every storage once.
 
     python benchmarks/fern_conv.py --out benchmarks/results/fern-conv.json
 """

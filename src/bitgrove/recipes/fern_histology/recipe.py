@@ -49,9 +49,9 @@ def arms(classes: int, epochs: int, *, published: bool) -> tuple[Arm, ...]:
 
 NOTES = (
     "Three convolutions of 64 channels with strides of 2, pictures of 48x48 pixels. Ferns: 12 of "
-    "depth 4 in each layer, tests drawn at random. XNOR-Net: first and last layer real. The source holds about 20 "
-    "copies of each photograph; all parts are made of whole groups of like colours. Accuracies are "
-    "not those of TUPAC16 and not comparable with them."
+    "depth 4 in each layer, tests drawn at random. XNOR-Net: first and last layer real. The source "
+    "holds about 20 copies of each photograph; all parts are made of whole groups of like colours. "
+    "Accuracies are not those of TUPAC16 and not comparable with them."
 )
 
 PLAN = Plan(
