@@ -8,7 +8,7 @@
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
 #include "bitgrove/dot_scan.hpp"
-#include "bitgrove/ferns.hpp"
+#include "bitgrove/fern_sums.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
@@ -35,7 +35,7 @@ struct Kernels {
     const RealDotsKernels* real_dots;
     const ByteDotsKernels* byte_dots;
     const TapsKernels* taps;
-    const FernKernels* ferns;
+    const FernSumsKernels* fern_sums;
     const PointwiseKernels* pointwise;
     PopcountPeakFn popcount_peak;
     const SignDotsKernels* sign_dots;    // null where the CPU has no unit for it

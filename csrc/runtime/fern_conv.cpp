@@ -105,7 +105,7 @@ void FernConv::prepare(const Kernels& kernels, std::span<const Layout>) {
 }
 
 std::size_t FernConv::address_bytes(const Kernels& kernels) const {
-    return whole_lines(kernels.ferns->address_bytes(ferns_, result.shape.w));
+    return whole_lines(kernels.fern_sums->address_bytes(ferns_, result.shape.w));
 }
 
 std::size_t FernConv::pointer_bytes() const {
@@ -132,7 +132,7 @@ void FernConv::address(const Kernels& kernels, const View& answers, std::size_t 
     }
     const std::size_t bytes = address_bytes(kernels);
     for (std::size_t g = 0; g < groups_; ++g) {
-        kernels.ferns->addresses(planes + g * ferns_ * depth_, ferns_, depth_, result.shape.w,
+        kernels.fern_sums->addresses(planes + g * ferns_ * depth_, ferns_, depth_, result.shape.w,
                                  reinterpret_cast<std::uint8_t*>(to + g * bytes));
     }
 }
@@ -148,7 +148,7 @@ void FernConv::run(const Call& call, const Part& part, Sink& sink) const {
         }
         for (std::size_t g = 0; g < groups_; ++g) {
             const std::size_t table = g * (table_.size() / groups_ / outs()) * row_;
-            call.kernels.ferns->rows(
+            call.kernels.fern_sums->rows(
                 {.sums = {.addresses =
                               reinterpret_cast<const std::uint8_t*>(addresses + g * address_bytes_),
                           .ferns = ferns_,

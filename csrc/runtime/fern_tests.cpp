@@ -71,7 +71,7 @@ void FernImageTests::run(const Call& call, const Part& part, const View& out) co
             std::size_t first = 0;
             const Range range = questions_.inside(test, first);
             const float* row = planes + ((test.channel * in.d + z) * in.h + y) * in.w;
-            call.kernels.ferns->above(row + first, range.step, range.last - range.first,
+            call.kernels.fern_sums->above(row + first, range.step, range.last - range.first,
                                       test.threshold, bits);
             questions_.write(test, range, test.flip, bits,
                              answers(out, z, y, j * questions_.words()));
@@ -146,10 +146,10 @@ FernChain::FernChain(const FernConv& source, const FernConv& reader)
 }
 
 void FernChain::prepare(const Kernels& kernels, std::span<const Layout>) {
-    table_bytes_ = whole_lines(kernels.ferns->table_bytes(source_.ferns(), source_.depth()));
+    table_bytes_ = whole_lines(kernels.fern_sums->table_bytes(source_.ferns(), source_.depth()));
     tables_ = allocate(groups_.size() * table_bytes_);
     for (const Group& group : groups_) {
-        kernels.ferns->pack_table(
+        kernels.fern_sums->pack_table(
             source_.table_of(group.channel).data(), source_.ferns(), source_.depth(),
             reinterpret_cast<std::int8_t*>(tables_.get() + group.table * table_bytes_));
     }
@@ -181,7 +181,7 @@ void FernChain::run(const Call& call, const Part& part, const View& out) const {
             }
             if (count == 0) continue;
             const std::size_t of_group = group.channel / source_.outs();
-            call.kernels.ferns->compare(
+            call.kernels.fern_sums->compare(
                 {.sums = {.addresses =
                               reinterpret_cast<const std::uint8_t*>(addresses + of_group * bytes),
                           .ferns = source_.ferns(),

@@ -37,7 +37,7 @@ def test_every_network_is_tried():
     assert SMALL.keys() == set(bg.models.list())
 
 
-OF_BITS = [name for name in SMALL if name != "fernnet"]  # which test_pack_ferns.py packs
+OF_BITS = [name for name in SMALL if name != "fernnet"]  # which test_pack_fern_layers.py packs
 
 
 @pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in OF_BITS), *VARIANTS])

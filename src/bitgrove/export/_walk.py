@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from ..nn import BinaryLayer, FernLayer, FernLinear
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
-from ._ferns import fern_layer
+from ._fern_layers import fern_layer
 from ._functions import FUNCTIONS, as_module
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS

@@ -7,14 +7,14 @@
 #include <cstdint>
 #include <cstring>
 
-#include "bitgrove/ferns.hpp"
+#include "bitgrove/fern_sums.hpp"
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")
 
 #include "plain.hpp"
 
-namespace bitgrove::ferns {
+namespace bitgrove::fern_sums {
 namespace {
 
 constexpr std::size_t at_once = 256;  // ferns whose sums fit 16 bits
@@ -274,7 +274,7 @@ void above(const float* x, std::size_t step, std::size_t count, float threshold,
 
 }  // namespace
 
-constinit const FernKernels avx512{.address_bytes = address_bytes,
+constinit const FernSumsKernels avx512{.address_bytes = address_bytes,
                                    .addresses = addresses,
                                    .table_bytes = table_bytes,
                                    .pack_table = pack_table,
@@ -282,5 +282,5 @@ constinit const FernKernels avx512{.address_bytes = address_bytes,
                                    .rows = rows,
                                    .above = above};
 
-}  // namespace bitgrove::ferns
+}  // namespace bitgrove::fern_sums
 #pragma GCC pop_options

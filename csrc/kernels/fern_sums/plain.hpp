@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <cstring>
 
-#include "bitgrove/ferns.hpp"
+#include "bitgrove/fern_sums.hpp"
 
-namespace bitgrove::ferns {
+namespace bitgrove::fern_sums {
 namespace {
 
 inline std::size_t words(std::size_t bits) {
@@ -80,4 +80,4 @@ inline void plain_above(const float* x, std::size_t step, std::size_t count, flo
 }
 
 }  // namespace
-}  // namespace bitgrove::ferns
+}  // namespace bitgrove::fern_sums

@@ -45,7 +45,7 @@ struct FernRows {
     std::size_t out_stride;
 };
 
-struct FernKernels {
+struct FernSumsKernels {
     std::size_t (*address_bytes)(std::size_t ferns, std::size_t positions);
     // planes: one pointer for each test; null stands for zeros.
     void (*addresses)(const std::uint64_t* const* planes, std::size_t ferns, std::size_t depth,
@@ -60,9 +60,9 @@ struct FernKernels {
                   std::uint64_t* out);
 };
 
-namespace ferns {
-extern const FernKernels scalar;
-extern const FernKernels avx2;
-extern const FernKernels avx512;  // needs F, BW, DQ, VL, VBMI and VNNI
-}  // namespace ferns
+namespace fern_sums {
+extern const FernSumsKernels scalar;
+extern const FernSumsKernels avx2;
+extern const FernSumsKernels avx512;  // needs F, BW, DQ, VL, VBMI and VNNI
+}  // namespace fern_sums
 }  // namespace bitgrove

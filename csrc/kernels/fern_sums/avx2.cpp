@@ -5,14 +5,14 @@
 #include <cstdint>
 #include <cstring>
 
-#include "bitgrove/ferns.hpp"
+#include "bitgrove/fern_sums.hpp"
 
 #pragma GCC push_options
 #pragma GCC target("avx2")
 
 #include "plain.hpp"
 
-namespace bitgrove::ferns {
+namespace bitgrove::fern_sums {
 namespace {
 
 constexpr std::size_t at_once = 256;  // ferns whose sums fit 16 bits
@@ -125,7 +125,7 @@ void rows(const FernRows& job) {
 
 }  // namespace
 
-constinit const FernKernels avx2{.address_bytes = plain_address_bytes,
+constinit const FernSumsKernels avx2{.address_bytes = plain_address_bytes,
                                  .addresses = addresses,
                                  .table_bytes = plain_table_bytes,
                                  .pack_table = plain_pack_table,
@@ -133,5 +133,5 @@ constinit const FernKernels avx2{.address_bytes = plain_address_bytes,
                                  .rows = rows,
                                  .above = plain_above};
 
-}  // namespace bitgrove::ferns
+}  // namespace bitgrove::fern_sums
 #pragma GCC pop_options

@@ -1,7 +1,7 @@
-#include "bitgrove/ferns.hpp"
+#include "bitgrove/fern_sums.hpp"
 #include "plain.hpp"
 
-namespace bitgrove::ferns {
+namespace bitgrove::fern_sums {
 namespace {
 
 void rows(const FernRows& job) {
@@ -22,7 +22,7 @@ void rows(const FernRows& job) {
 
 }  // namespace
 
-constinit const FernKernels scalar{.address_bytes = plain_address_bytes,
+constinit const FernSumsKernels scalar{.address_bytes = plain_address_bytes,
                                    .addresses = plain_addresses,
                                    .table_bytes = plain_table_bytes,
                                    .pack_table = plain_pack_table,
@@ -30,4 +30,4 @@ constinit const FernKernels scalar{.address_bytes = plain_address_bytes,
                                    .rows = rows,
                                    .above = plain_above};
 
-}  // namespace bitgrove::ferns
+}  // namespace bitgrove::fern_sums

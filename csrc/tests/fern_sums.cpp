@@ -1,5 +1,5 @@
 // Ferns against loops, at every level, on memory that ends where they must stop.
-#include "bitgrove/ferns.hpp"
+#include "bitgrove/fern_sums.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -59,7 +59,7 @@ struct Made {
 void sums_are_those_of_the_loops() {
     Random random(1);
     for (const Kernels& level : available()) {
-        const FernKernels& kernels = *level.ferns;
+        const FernSumsKernels& kernels = *level.fern_sums;
         for (const Case& c : cases) {
             const Made made(c, random);
             const auto addresses = allocate(kernels.address_bytes(c.ferns, c.positions));
@@ -125,7 +125,7 @@ void comparisons_read_what_they_count() {
                 const std::size_t words = (count + 63) / 64;
                 const std::unique_ptr<std::uint64_t[]> bits(new std::uint64_t[words]);
                 std::fill_n(bits.get(), words, ~0ull);
-                level.ferns->above(x.get(), step, count, 1.0f, bits.get());
+                level.fern_sums->above(x.get(), step, count, 1.0f, bits.get());
                 for (std::size_t i = 0; i < words * 64; ++i) {
                     const bool bit = bits[i / 64] >> i % 64 & 1;
                     CHECK(bit == (i < count && x[i * step] >= 1.0f));
@@ -188,7 +188,7 @@ void ferns_stay_inside_their_memory() {
 
 }  // namespace
 
-std::span<const Test> fern_tests() {
+std::span<const Test> fern_sums_tests() {
     static const Test tests[] = {
         {"sums of ferns are those of the loops", sums_are_those_of_the_loops},
         {"comparisons of ferns read what they count", comparisons_read_what_they_count},
