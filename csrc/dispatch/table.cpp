@@ -26,7 +26,9 @@ std::vector<Kernels> detect() {
                     .taps = &taps::scalar,
                     .fern_sums = &fern_sums::scalar,
                     .pointwise = &pointwise::scalar,
+                    .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::scalar,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #if defined(__aarch64__)
@@ -44,7 +46,9 @@ std::vector<Kernels> detect() {
                     .taps = &taps::neon,
                     .fern_sums = &fern_sums::scalar,
                     .pointwise = &pointwise::neon,
+                    .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::neon,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #endif
@@ -64,7 +68,9 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx2,
                         .fern_sums = &fern_sums::avx2,
                         .pointwise = &pointwise::avx2,
+                        .ferns = &ferns::avx2,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx2,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -83,7 +89,9 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx512,
                         .fern_sums = &fern_sums::avx2,
                         .pointwise = &pointwise::avx512,
+                        .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx512bw,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -102,7 +110,9 @@ std::vector<Kernels> detect() {
                         .taps = &taps::avx512,
                         .fern_sums = &fern_sums::avx512,
                         .pointwise = &pointwise::avx512,
+                        .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx512,
+                        .forest = &forest::avx512,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }

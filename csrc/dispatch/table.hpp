@@ -9,6 +9,8 @@
 #include "bitgrove/distance_rows.hpp"
 #include "bitgrove/dot_scan.hpp"
 #include "bitgrove/fern_sums.hpp"
+#include "bitgrove/ferns.hpp"
+#include "bitgrove/forest.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
@@ -37,7 +39,9 @@ struct Kernels {
     const TapsKernels* taps;
     const FernSumsKernels* fern_sums;
     const PointwiseKernels* pointwise;
+    const FernKernels* ferns;
     PopcountPeakFn popcount_peak;
+    const ForestKernels* forest;
     const SignDotsKernels* sign_dots;    // null where the CPU has no unit for it
     const SplitDotsKernels* split_dots;  // likewise
 };

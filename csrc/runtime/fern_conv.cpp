@@ -13,18 +13,18 @@ constexpr std::size_t whole_vectors(std::size_t n) {
 
 }  // namespace
 
-FernQuestions::FernQuestions(const Shape& in, const Shape& out, const Window& window,
+ConvQuestions::ConvQuestions(const Shape& in, const Shape& out, const Window& window,
                              std::vector<FernTest> tests)
     : window(window), in_(in), out_(out), tests_(std::move(tests)), by_channel_(tests_.size()) {
     std::iota(by_channel_.begin(), by_channel_.end(), std::size_t{0});
     std::ranges::stable_sort(by_channel_, {}, [&](std::size_t i) { return tests_[i].channel; });
 }
 
-Value FernQuestions::value() const {
+Value ConvQuestions::value() const {
     return {Kind::bits, {in_.d, in_.h, tests_.size() * words(), 64}};
 }
 
-bool FernQuestions::reads_row(const FernTest& test, std::size_t z, std::size_t y) const {
+bool ConvQuestions::reads_row(const FernTest& test, std::size_t z, std::size_t y) const {
     const auto reads = [&](std::size_t at, int axis) {
         const std::size_t start = at + window.padding[axis];
         if (start < test.tap[axis] || (start - test.tap[axis]) % window.stride[axis]) return false;
@@ -33,7 +33,7 @@ bool FernQuestions::reads_row(const FernTest& test, std::size_t z, std::size_t y
     return reads(z, 0) && reads(y, 1);
 }
 
-Range FernQuestions::inside(const FernTest& test, std::size_t& first) const {
+Range ConvQuestions::inside(const FernTest& test, std::size_t& first) const {
     const std::size_t step = window.stride[2], pad = window.padding[2], tap = test.tap[2];
     const std::size_t from = tap >= pad ? 0 : (pad - tap + step - 1) / step;
     first = from * step + tap - pad;
@@ -43,7 +43,7 @@ Range FernQuestions::inside(const FernTest& test, std::size_t& first) const {
     return {std::min(from, to), to, step};
 }
 
-void FernQuestions::write(const FernTest& test, const Range& range, bool turned,
+void ConvQuestions::write(const FernTest& test, const Range& range, bool turned,
                           std::uint64_t* bits, std::uint64_t* out) const {
     const std::size_t count = range.last - range.first;
     if (turned != test.outside) {
@@ -62,7 +62,7 @@ void FernQuestions::write(const FernTest& test, const Range& range, bool turned,
 }
 
 FernConv::FernConv(const Value& result, std::size_t groups, std::size_t depth,
-                   FernQuestions questions, std::vector<std::int8_t> table, Floats scale,
+                   ConvQuestions questions, std::vector<std::int8_t> table, Floats scale,
                    Floats bias)
     : Producer(result),
       questions_(std::move(questions)),
@@ -133,7 +133,7 @@ void FernConv::address(const Kernels& kernels, const View& answers, std::size_t 
     const std::size_t bytes = address_bytes(kernels);
     for (std::size_t g = 0; g < groups_; ++g) {
         kernels.fern_sums->addresses(planes + g * ferns_ * depth_, ferns_, depth_, result.shape.w,
-                                 reinterpret_cast<std::uint8_t*>(to + g * bytes));
+                                     reinterpret_cast<std::uint8_t*>(to + g * bytes));
     }
 }
 
@@ -228,7 +228,7 @@ OpPtr make_fern_conv(const Value& in, const FernTensors& t, std::size_t out_chan
     }
     const Value result{Kind::real, window.out(in.shape, out_channels)};
     return std::make_unique<FernConv>(
-        result, groups, t.depth, FernQuestions(in.shape, result.shape, window, std::move(all)),
+        result, groups, t.depth, ConvQuestions(in.shape, result.shape, window, std::move(all)),
         std::vector<std::int8_t>(t.table.begin(), t.table.end()), t.scale, t.bias);
 }
 

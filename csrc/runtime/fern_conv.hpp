@@ -23,9 +23,9 @@ struct FernTest {
 };
 
 // What the tests of one convolution ask, and where they keep the answers.
-class FernQuestions {
+class ConvQuestions {
   public:
-    FernQuestions(const Shape& in, const Shape& out, const Window& window,
+    ConvQuestions(const Shape& in, const Shape& out, const Window& window,
                   std::vector<FernTest> tests);
 
     const std::vector<FernTest>& tests() const { return tests_; }
@@ -54,7 +54,7 @@ class FernQuestions {
 
 class FernConv : public Producer {
   public:
-    FernConv(const Value& result, std::size_t groups, std::size_t depth, FernQuestions questions,
+    FernConv(const Value& result, std::size_t groups, std::size_t depth, ConvQuestions questions,
              std::vector<std::int8_t> table, Floats scale, Floats bias);
 
     void prepare(const Kernels&, std::span<const Layout>) override;
@@ -62,7 +62,7 @@ class FernConv : public Producer {
     void run(const Call& call, const Part& part, Sink& sink) const override;
     Work work() const override;
 
-    const FernQuestions& questions() const { return questions_; }
+    const ConvQuestions& questions() const { return questions_; }
 
     // The addresses of all groups' ferns for a row of the result, from the answers.
     std::size_t address_bytes(const Kernels& kernels) const;  // of a group, in whole lines
@@ -80,7 +80,7 @@ class FernConv : public Producer {
     float value_of(std::size_t out, std::int32_t sum) const;
 
   private:
-    FernQuestions questions_;
+    ConvQuestions questions_;
     std::size_t groups_, ferns_, depth_;
     std::vector<std::int8_t> table_;   // [group][fern][2^depth][out of the group]
     std::vector<float> scale_, bias_;  // [group][row_]
@@ -98,17 +98,17 @@ class FernImageTests : public BitOp {
     std::size_t scratch_bytes() const override;
 
   private:
-    const FernQuestions& questions_;
+    const ConvQuestions& questions_;
 };
 
 // Makes the answers of tiles.
-class FernTests : public Packer {
+class FernTileTests : public Packer {
   public:
-    explicit FernTests(const FernConv& reader);
+    explicit FernTileTests(const FernConv& reader);
     void pack(const Kernels& kernels, const Tile& tile, const View& out) const override;
 
   private:
-    const FernQuestions& questions_;
+    const ConvQuestions& questions_;
 };
 
 // Makes the answers of one convolution's sums to the next one's tests, without the sums' values.
@@ -125,7 +125,7 @@ class FernChain : public BitOp {
         std::size_t channel, first, count, table;
     };
     const FernConv& source_;
-    const FernQuestions& questions_;
+    const ConvQuestions& questions_;
     std::vector<std::int32_t> thresholds_;  // by test: yes where the sum is at least that, or
     std::vector<bool> turned_;              // no
     std::vector<Group> groups_;

@@ -72,17 +72,17 @@ void FernImageTests::run(const Call& call, const Part& part, const View& out) co
             const Range range = questions_.inside(test, first);
             const float* row = planes + ((test.channel * in.d + z) * in.h + y) * in.w;
             call.kernels.fern_sums->above(row + first, range.step, range.last - range.first,
-                                      test.threshold, bits);
+                                          test.threshold, bits);
             questions_.write(test, range, test.flip, bits,
                              answers(out, z, y, j * questions_.words()));
         }
     });
 }
 
-FernTests::FernTests(const FernConv& reader)
+FernTileTests::FernTileTests(const FernConv& reader)
     : Packer(reader.questions().value()), questions_(reader.questions()) {}
 
-void FernTests::pack(const Kernels&, const Tile& tile, const View& out) const {
+void FernTileTests::pack(const Kernels&, const Tile& tile, const View& out) const {
     const std::size_t words = questions_.words(), end = tile.x + tile.pixels;
     for (std::size_t j = 0; j < questions_.tests().size(); ++j) {
         const FernTest& test = questions_.tests()[j];

@@ -138,8 +138,8 @@ void Plan::ask_ferns() {
             made->value = answers;
             continue;
         }
-        Op* asked =
-            from == 0 ? static_cast<Op*>(own<FernImageTests>(*reader)) : own<FernTests>(*reader);
+        Op* asked = from == 0 ? static_cast<Op*>(own<FernImageTests>(*reader))
+                              : own<FernTileTests>(*reader);
         nodes_.insert(nodes_.begin() + static_cast<std::ptrdiff_t>(i),
                       {asked, {from}, answers, number});
         ++i;

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from bitgrove.runtime import Graph, Node
 
+from .trees import random_trees
+
 CHANNELS = (1, 2, 3, 4, 6, 8, 16, 31, 32, 33, 63, 64, 65, 96, 128, 130, 192)
 _MOST_MACS = 3_000_000
 _MOST_NUMBERS = 60_000
@@ -339,6 +341,46 @@ class Builder:
         result = _Value(attributes["groups"], sides, bound=v.bound)
         return self.append("input_scale", (value,), result, attributes)
 
+    def forest(self, value: int) -> int:
+        value = self.tame(value)
+        v = self.values[value]
+        if math.prod(v.sides) > 200:
+            return value
+        outs = self.random.choice([1, 2, 3, 10, 17])
+        seed = np.random.default_rng(self.random.randrange(1 << 30))
+        tensors = random_trees(seed, v.channels, outs, trees=self.random.randint(1, 5))
+        if not self.smooth:
+            tensors = {
+                role: np.round(array * 4) / np.float32(4) if array.dtype == np.float32 else array
+                for role, array in tensors.items()
+            }
+        return self.append("forest", (value,), _Value(outs, v.sides, bound=40), {}, tensors)
+
+    def ferns(self, value: int) -> int:
+        v = self.values[value]
+        count, depth = self.random.randint(1, 9), self.random.randint(1, 6)
+        outs = self.random.choice([1, 1, 2, 5, 16, 33])
+        if outs * math.prod(v.sides) > _MOST_NUMBERS:
+            return value
+        shape = (count, depth)
+        tensors: dict[str, npt.NDArray] = {}
+        for role in ("feature", "other") if self.random.random() < 0.4 else ("feature",):
+            tensors[role] = self.numbers.integers(0, v.channels, shape).astype(np.int32)
+        if len(tensors) == 1 and self.random.random() < 0.8:
+            tensors["threshold"] = self.reals(*shape, choices=(-2.0, -0.5, 0.0, 0.5, 1.0))
+        bound = 4.0
+        if self.random.random() < 0.5:
+            tensors["leaf"] = self.factors(count << depth, outs)
+        else:
+            codes = self.numbers.integers(-127, 128, (count << depth, outs))
+            tensors["codes"] = codes.astype(np.int8)
+            tensors["scale"] = np.float32([self.random.choice([0.125, 1.0])])
+            bound = 127.0
+        if self.random.random() < 0.5:
+            tensors["bias"] = self.vector(outs)
+        result = _Value(outs, v.sides, bound=bound * count + 4)
+        return self.append("ferns", (value,), result, {}, tensors)
+
     # What networks are made of: where operators are fused.
 
     def residual(self, value: int) -> int:
@@ -444,6 +486,8 @@ _STEPS = (
     "flatten",
     "input_scale",
     "sigmoid",
+    "forest",
+    "ferns",
 )
 
 

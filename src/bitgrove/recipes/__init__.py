@@ -16,6 +16,7 @@ from . import (
 )
 from ._study import study as _study
 from .digits import run as _digits
+from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
 from .smart_mining import run as _smart_mining
 
@@ -33,6 +34,7 @@ _STUDIES = (
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
+    "random-ferns": _random_ferns,
     "relocalisation": _relocalisation,
     "smart-mining": _smart_mining,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},

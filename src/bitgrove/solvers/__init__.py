@@ -5,3 +5,4 @@ from .. import require
 require("sklearn", extra="train", needed_for="bitgrove.solvers")
 
 from ._nearest_kernel import NearestKernelClassifier as NearestKernelClassifier  # noqa: E402
+from ._random_ferns import RandomFerns as RandomFerns  # noqa: E402
