@@ -76,7 +76,7 @@ def measure(peers: dict[str, Callable[[], object]], rounds: int) -> dict[str, An
 def layer_peers(channels: int, kernel: int, side: int) -> dict[str, Callable[[], object]]:
     torch.manual_seed(0)
     x = torch.randn(1, channels, side, side)
-    shape, options = (channels, 64, kernel), {"stride": 2, "padding": kernel // 2}
+    shape, options = (channels, 64, kernel), dict[str, Any](stride=2, padding=kernel // 2)
     conv = nn.Conv2d(*shape, **options, bias=False).eval()
     return {
         "ferns": packed_run(fern_like(FernConv2d(*shape, **options), x), x),
@@ -90,7 +90,8 @@ def layer_peers(channels: int, kernel: int, side: int) -> dict[str, Callable[[],
 def network_peers() -> dict[str, Callable[[], object]]:
     x = torch.randn(1, 3, 64, 64)
     made = {}
-    for name, options in (("ferns", {}), ("xnor", {"layers": "xnor"}), ("float", {"real": True})):
+    kinds: dict[str, dict[str, Any]] = {"ferns": {}, "xnor": {"layers": "xnor"}}
+    for name, options in (kinds | {"float": {"real": True}}).items():
         torch.manual_seed(0)
         made[name] = fern_like(models.create("fernnet", **options), x.repeat(4, 1, 1, 1))
     return {

@@ -173,9 +173,7 @@ a=1
 
 def test_a_text_of_lightgbm_means_what_it_says(tmp_path):
     packed = import_forest(Booster(TEXT))
-    x = np.float32(
-        [[-1, 0.5, 0], [-0.25, 0.5, 0], [0, 0.6, 0], [-1, np.nan, 0], [np.nan, 0, 0]]
-    )
+    x = np.float32([[-1, 0.5, 0], [-0.25, 0.5, 0], [0, 0.6, 0], [-1, np.nan, 0], [np.nan, 0, 0]])
     # The first split sends NaN left; the second knows none and takes it for 0, which goes right.
     assert packed.predict(x).tolist() == [1.25, 4.25, 2.25, 1.25, 4.25]
     path = tmp_path / "model.txt"

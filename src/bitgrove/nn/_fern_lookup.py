@@ -92,7 +92,9 @@ class _Lookup(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, thresholds, table, choice, places, chosen = ctx.saved_tensors
         what: Lookup = ctx.what
         out = gradients[0].shape[2], gradients[0].shape[3]
