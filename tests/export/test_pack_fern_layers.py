@@ -33,9 +33,8 @@ def fern(*shape, seed=0, **options):
 
 
 @pytest.mark.parametrize("depth", [1, 3, 4, 5, 6, 7, 8])
-@pytest.mark.parametrize("geometry", [{}, {"stride": 2, "padding": 1}], ids=str)
-def test_fern_convolution_is_exact(simd_level, depth, geometry, tmp_path):
-    layer = fern(5, 33, 3, ferns=6, depth=depth, **geometry)
+def test_fern_convolution_is_exact(simd_level, depth, tmp_path):
+    layer = fern(5, 33, 3, ferns=6, depth=depth, stride=2, padding=1)
     expected, got, ops = outputs(layer, images(2, 5, 9, 11), path=tmp_path / "m.grove")
     assert ops == ["fern_conv2d"]
     assert len(np.unique(expected)) > 100
@@ -53,7 +52,7 @@ def test_fern_convolution_is_exact(simd_level, depth, geometry, tmp_path):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("width", [13, 64, 140])
+@pytest.mark.parametrize("width", [13, 140])
 def test_geometry_is_that_of_torch(simd_level, geometry, width):
     layer = fern(6, 18, 3, ferns=5, depth=4, **geometry)
     expected, got, _ = outputs(layer, images(2, 6, 8, width))
@@ -85,8 +84,18 @@ def with_ties(model, layer, norm):
     return x.numpy()
 
 
-@pytest.mark.parametrize("between", ["norm", "norm-relu", "relu", "prelu", "none"])
-@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("between", "stride"),
+    [
+        ("norm", 1),
+        ("norm", 2),
+        ("norm", 3),
+        ("norm-relu", 2),
+        ("relu", 1),
+        ("prelu", 1),
+        ("none", 2),
+    ],
+)
 def test_what_lies_between_ferns_becomes_their_thresholds_exactly(simd_level, between, stride):
     first = fern(4, 20, 3, padding=1, ferns=6, depth=4)
     parts = {

@@ -79,7 +79,7 @@ def test_ferns_learn_to_tell_strong_noise_from_weak(gradient):
     """No single pixel answers, and the mean of all pixels neither."""
     torch.manual_seed(1)
     anneal = 25 if gradient in ("tanh", "hinge", "soft") else None
-    model = models.create("fernnet", width=16, ferns=6, gradient=gradient, anneal=anneal)
+    model = models.create("fernnet", width=8, ferns=6, gradient=gradient, anneal=anneal)
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
 
     def batch():
