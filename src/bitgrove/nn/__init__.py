@@ -26,6 +26,10 @@ from ._estimators import MagnitudeAware as MagnitudeAware
 from ._estimators import Stochastic as Stochastic
 from ._estimators import StraightThrough as StraightThrough
 from ._estimators import Swish as Swish
+from ._fern_conv import FernConv2d as FernConv2d
+from ._fern_conv import FernLinear as FernLinear
+from ._fern_layer import FernLayer as FernLayer
+from ._fern_usage import FernUsage as FernUsage
 from ._layer import BinaryLayer as BinaryLayer
 from ._linear import BinaryLinear as BinaryLinear
 from ._sign import Estimator as Estimator

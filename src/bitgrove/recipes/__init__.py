@@ -10,6 +10,8 @@ from . import (
     bop,
     bop_second_order,
     distillation,
+    fern_histology,
+    fern_histology_tumour,
     xnor_net,
 )
 from ._study import study as _study
@@ -18,7 +20,17 @@ from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
 from .smart_mining import run as _smart_mining
 
-_STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, binary_methods)
+_STUDIES = (
+    bnn,
+    bop,
+    bop_second_order,
+    xnor_net,
+    bireal_net,
+    distillation,
+    binary_methods,
+    fern_histology,
+    fern_histology_tumour,
+)
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
