@@ -7,10 +7,11 @@ import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 
+from ._camvid import load_camvid
 from ._cifar10 import load_cifar10
 from ._digits import load_digits
 from ._errors import DataError
@@ -19,6 +20,7 @@ from ._images import ImageData, Splits
 from ._mnist import load_mnist
 from ._omniglot import load_omniglot
 from ._scan import PARTS
+from ._segmentation import SegmentationData
 from ._split import stratified_rows
 
 Part = Literal["train", "validation", "test"]
@@ -93,6 +95,15 @@ _BUILT_IN = {
             "Lake, Salakhutdinov and Tenenbaum, Science 2015, the two small background sets; MIT",
             "80/10/10 of every class; omniglot_by_alphabet keeps alphabets apart",
         ),
+        DatasetInfo(
+            "camvid",
+            "street scenes with the class of every pixel",
+            701,
+            (180, 240, 3),
+            11,
+            "Brostow, Fauqueur and Cipolla 2009; parts and classes of SegNet; CC BY-NC 4.0",
+            "official: 367 train, 101 validation, 233 test",
+        ),
     )
 }
 
@@ -101,7 +112,7 @@ def list() -> dict[str, str]:
     """The built-in data sets: name and one line on each.
 
     >>> print(*list(), sep=", ")
-    digits, mnist, fashion-mnist, cifar10, omniglot
+    digits, mnist, fashion-mnist, cifar10, omniglot, camvid
     >>> list()["digits"]
     'handwritten digits that come with scikit-learn: 1,797 images of 8x8x1, 10 classes'
     """
@@ -126,6 +137,11 @@ def describe(name: str) -> DatasetInfo:
     return _BUILT_IN[name]
 
 
+@overload
+def load(  # pyright: ignore[reportOverlappingOverload]source: Literal["camvid"], *, split: Part | None = None) -> SegmentationData: ...
+
+
+@overload
 def load(
     source: str | os.PathLike[str],
     *,
@@ -136,13 +152,27 @@ def load(
     min_per_class: int = MIN_PER_CLASS,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> ImageData:
+) -> ImageData: ...
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    split: Part | None = None,
+    seed: int = 0,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    min_per_class: int = MIN_PER_CLASS,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> ImageData | SegmentationData:
     """Load a built-in data set, or a folder with one sub-folder of pictures per class.
 
     MNIST, Fashion-MNIST and CIFAR-10 are looked for in the folder given by ``BITGROVE_DATA``
     (sub-folders ``mnist``, ``fashion-mnist``, ``cifar10`` with the official files), then in
     ``../shared/data`` beside a checkout, then downloaded with checksums. Omniglot (sub-folder
-    ``omniglot``) is not downloaded.
+    ``omniglot``) and CamVid (``camvid``) are not downloaded. CamVid has a label for every pixel and
+    comes as :class:`SegmentationData`.
 
     A folder of pictures may be divided into ``train`` and ``test``, ``val`` or ``validation``, each
     with class folders; a part that is missing takes a tenth of every training class. Any other
@@ -171,6 +201,10 @@ def load(
     """
     if split is not None and split not in PARTS:
         raise ValueError(f"split must be one of {', '.join(PARTS)} or None, got {split!r}")
+    if isinstance(source, str) and source == "camvid":
+        _refuse_folder_options(source, size, channels)
+        scenes, parts = load_camvid()
+        return scenes if split is None else scenes.select(parts == PARTS.index(split))
     data, rows = _load_all(source, seed, size, channels, min_per_class, threads, progress)
     return data if split is None else data.select(rows[PARTS.index(split)])
 
@@ -186,6 +220,9 @@ def load_splits(
     progress: Progress | None = None,
 ) -> Splits:
     """All three parts of :func:`load`, with every file read once.
+
+    Raises:
+        DataError: also for ``camvid``, whose pixels have labels and not its images.
 
     >>> [len(part) for part in load_splits("digits")]
     [1079, 359, 359]
@@ -209,6 +246,11 @@ def _load_all(
     _check_folder_options(channels, min_per_class, threads)
     if isinstance(source, str) and source in _BUILT_IN:
         _refuse_folder_options(source, size, channels)
+        if source == "camvid":
+            raise DataError(
+                "camvid has a label for every pixel and none for an image; use "
+                "bitgrove.data.load('camvid', split=...)"
+            )
         if source == "digits":
             data = load_digits()
             return data, _divide(data, None, seed, _SHARE_OF_DIGITS)

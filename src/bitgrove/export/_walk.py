@@ -13,13 +13,14 @@ from torch import Tensor, fx, nn
 from ..nn import BinaryLayer
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
+from ._forests import FORESTS
 from ._functions import FUNCTIONS, as_module
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS
 from ._site import Converters, Site
 from ._trace import shape
 
-CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS
+CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS | FORESTS
 """Modules of one real input; batch norms, binary layers and flattening are seen to below."""
 
 _ARITHMETIC: dict[Any, str] = {
