@@ -96,6 +96,21 @@ std::size_t upsample(SidedNetwork& net, std::size_t in, const Sides& size,
         {in});
 }
 
+std::size_t forest(SidedNetwork& net, std::size_t in, In<std::int32_t, 1> feature,
+                   In<float, 1> threshold, In<std::int32_t, 2> children, In<std::int32_t, 1> root,
+                   In<float, 2> leaf, const Vector& bias, const Bits& missing) {
+    require(children.shape(1) == 2, "children must have shape (nodes, 2)");
+    return net.add(make_forest(net.value(in), {.feature = {feature.data(), feature.size()},
+                                               .threshold = {threshold.data(), threshold.size()},
+                                               .children = {children.data(), children.size()},
+                                               .root = {root.data(), root.size()},
+                                               .leaf = {leaf.data(), leaf.size()},
+                                               .bias = span_of(bias),
+                                               .missing = span_of(missing),
+                                               .outs = leaf.shape(1)}),
+                   {in});
+}
+
 template <typename Array>
 bool has_shape(const Array& array, std::size_t n, const Sides& sides) {
     bool same = array.ndim() == sides.size() + 1 && array.shape(0) == n;
@@ -258,6 +273,9 @@ void bind_runtime(nb::module_& m) {
                                {in});
             },
             "input"_a, "before"_a, "after"_a, "value"_a)
+        .def("forest", &forest, "input"_a, "feature"_a.noconvert(), "threshold"_a.noconvert(),
+             "children"_a.noconvert(), "root"_a.noconvert(), "leaf"_a.noconvert(),
+             "bias"_a.noconvert().none(), "missing"_a.noconvert().none())
         .def("shape", &Net::outside, "number"_a)
         .def(
             "finish", [](Net& net, const Sides& outputs) { net.finish(outputs); }, "outputs"_a)

@@ -82,18 +82,29 @@ void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access&
 // which most other edges arrive, and returns that end, else kNoRow. Needs counts of arrivals.
 Row link(Graph& graph, const Measure& measure, Row u, Row v);
 
-// Searches for every suspect as a query would, and links those that are not found from the nearest
-// row that is; repeats until all are found. Then every vertex can be reached from the start.
-// Returns whether no other row lost an edge by it, which might have led to a third.
-bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
-            const Tick& tick, const Access& access = {});
+// Where the walks of a check begin: as searches do, so that each row is found by them; or at the
+// start, so that each row can also be reached from there.
+enum class Begin : std::uint8_t { entries, start };
 
-// `repair` for all rows, until none loses an edge.
+// Walks to every suspect, and links those that are not found from the nearest row that is; repeats
+// until all are found. Returns whether no other row lost an edge by it, which might have led to a
+// third.
+bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, Begin begin,
+            std::size_t threads, const Tick& tick, const Access& access = {});
+
+// `repair` for all rows, until none loses an edge, and all can be reached from the start.
 void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick,
                 const Access& access = {});
 
 // Vertices that can be reached from the start, as flags.
 std::vector<bool> reachable(const Graph& graph);
+
+// Those that cannot. A build leaves none; rows that are added later may cut off an earlier one,
+// rarely.
+std::vector<Row> unreachable(const Graph& graph);
+
+// Links these, until there are none. Returns whether there were some.
+bool reach_all(Graph& graph, const Rows& rows, std::size_t threads, const Access& access = {});
 
 // Keeps the rows listed, in this order, which are distinct; vertices take their edges with them.
 // Edges to rows that are not kept vanish.

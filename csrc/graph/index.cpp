@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "walk/entries.hpp"
 #include "walk/scan.hpp"
 #include "walk/topk.hpp"
 
@@ -241,6 +242,8 @@ FanngIndex::Prepared FanngIndex::prepare(const Queries& queries, const Asked& as
         }
         options.starts = prepared.starts.data();
     }
+    if (graph_) prepared.entries = entries_of(*graph_, settled_);
+    options.entries = prepared.entries;
     return prepared;
 }
 

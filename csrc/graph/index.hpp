@@ -196,7 +196,7 @@ class FanngIndex : public Index {
     // What a search needs besides its queries, in memory that lives as long.
     struct Prepared {
         SearchOptions options;
-        std::vector<Row> starts, list;
+        std::vector<Row> starts, list, entries;
         std::vector<std::uint8_t> flags;
     };
     Prepared prepare(const Queries& queries, const Asked& asked) const;

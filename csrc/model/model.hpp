@@ -11,7 +11,7 @@
 
 namespace bitgrove::model {
 
-constexpr int oldest_version = 2, newest_version = 3;  // of the format
+constexpr int oldest_version = 2, newest_version = 4;  // of the format
 
 class Model {
   public:

@@ -63,6 +63,8 @@ bool is_dtype(Stored stored, std::string_view dtype) {
             return dtype == "U8";
         case Stored::bytes:
             return dtype == "I8";
+        case Stored::integers:
+            return dtype == "I32";
     }
     return false;
 }
@@ -269,6 +271,13 @@ Bytes Node::bytes(std::string_view role) const {
 std::span<const std::int8_t> Node::signed_bytes(std::string_view role) const {
     const Bytes from = bytes(role);
     return {reinterpret_cast<const std::int8_t*>(from.data()), from.size()};
+}
+
+std::vector<std::int32_t> Node::integers(std::string_view role) const {
+    const files::Tensor* from = tensor(role);
+    std::vector<std::int32_t> all(from ? from->bytes.size() / sizeof(std::int32_t) : 0);
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = item_at<std::int32_t>(*from, i);
+    return all;
 }
 
 Sides Node::shape(std::string_view role) const {

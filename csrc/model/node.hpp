@@ -30,10 +30,11 @@ struct Sources {
 enum class Attribute { count, counts, number, step, steps, byte, flag, pad_value, upsampling };
 
 enum class Stored {
-    real,   // F32, or F16, which is widened
-    exact,  // F32: thresholds, which compare with exact integers
-    bits,   // U8, np.packbits order
-    bytes,  // I8, never -128, at most 2^16 to a filter
+    real,      // F32, or F16, which is widened
+    exact,     // F32: thresholds, which compare with exact integers
+    bits,      // U8, np.packbits order
+    bytes,     // I8, never -128, at most 2^16 to a filter
+    integers,  // I32
 };
 
 struct Role {
@@ -85,6 +86,7 @@ class Node {
     std::vector<float> floats(std::string_view role) const;
     Bytes bytes(std::string_view role) const;
     std::span<const std::int8_t> signed_bytes(std::string_view role) const;
+    std::vector<std::int32_t> integers(std::string_view role) const;
     Sides shape(std::string_view role) const;
 
   private:

@@ -171,6 +171,23 @@ std::size_t pad(Net& net, const Node& node) {
         {node.input()});
 }
 
+std::size_t forest(Net& net, const Node& node) {
+    const std::vector<float> threshold = node.floats("threshold"), leaf = node.floats("leaf"),
+                             bias = node.floats("bias");
+    const auto feature = node.integers("feature"), children = node.integers("children"),
+               root = node.integers("root");
+    require(node.shape("children")[1] == 2, "children must have shape (nodes, 2)");
+    return net.add(make_forest(net.value(node.input()), {.feature = feature,
+                                                         .threshold = threshold,
+                                                         .children = children,
+                                                         .root = root,
+                                                         .leaf = leaf,
+                                                         .bias = bias,
+                                                         .missing = node.bytes("missing"),
+                                                         .outs = node.shape("leaf")[1]}),
+                   {node.input()});
+}
+
 }  // namespace
 
 const std::vector<Operator>& operators() {
@@ -248,6 +265,15 @@ const std::vector<Operator>& operators() {
                         {"after", Attribute::counts},
                         {"value", Attribute::number}}},
         {.name = "flatten", .append = plain<make_flatten>},
+        {.name = "forest",
+         .append = forest,
+         .tensors = {{.name = "feature", .stored = Stored::integers},
+                     {.name = "threshold", .stored = Stored::exact},
+                     {.name = "children", .stored = Stored::integers, .dimensions = 2},
+                     {.name = "root", .stored = Stored::integers},
+                     {.name = "leaf", .dimensions = 2},
+                     optional("bias"),
+                     optional("missing", Stored::bits)}},
     };
     return rows;
 }

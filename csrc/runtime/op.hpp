@@ -9,6 +9,7 @@
 #include "../dispatch/table.hpp"
 #include "layout.hpp"
 #include "tile.hpp"
+#include "trees.hpp"
 
 namespace bitgrove::runtime {
 
@@ -154,5 +155,8 @@ enum class Upsampling { nearest, linear };
 OpPtr make_upsample(const Value& in, const Triple& size, const std::array<float, 3>& step,
                     Upsampling mode);
 OpPtr make_pad(const Value& in, const Triple& before, const Triple& after, float value);
+
+// Of each pixel: bias, and the leaves that its channels reach, added in the order of the trees.
+OpPtr make_forest(const Value& in, const Trees& trees);
 
 }  // namespace bitgrove::runtime

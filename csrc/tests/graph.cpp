@@ -11,6 +11,7 @@
 #include "../graph/build/traverse_add.hpp"
 #include "../graph/index.hpp"
 #include "../graph/random.hpp"
+#include "../graph/walk/entries.hpp"
 #include "check.hpp"
 
 namespace {
@@ -306,7 +307,35 @@ void a_tick_that_throws_stops_all_threads() {
     CHECK(index.built());
 }
 
+void walks_begin_at_the_nearest_of_spread_vertices() {
+    const Format format = Format::of(Metric::l2, Dtype::f32, 8);
+    Rows rows(format);
+    const auto elements = random_rows(format, 3000, 5);  // with twins
+    rows.append(elements.data(), 3000, nullptr);
+    const Graph graph = build_graph(rows, 12, {}, nullptr);
+    const std::vector<Row> entries = entries_of(graph, 3000);
+    CHECK(entries.size() > 3 && entries.size() <= 1 + 3000 / entry_stride(3000));
+    CHECK(entries.front() == graph.start);
+    for (const Row row : entries) CHECK(graph.twins.is_vertex(row));
+    // Few more rows leave most of them as they were.
+    CHECK(entry_stride(3001) == entry_stride(3000));
+
+    const Measure measure = graph.measure(rows);
+    std::vector<Key> keys;
+    for (Row v = 0; v < 3000; v += 7) {
+        const auto [nearest, start] =
+            begin_near(entries, keys, [&](const Row* ends, std::size_t count, Key* lengths) {
+                measure.from(v, ends, count, lengths);
+            });
+        CHECK(start == graph.start);
+        for (const Row row : entries) CHECK(measure(v, nearest) <= measure(v, row));
+    }
+    CHECK(entries_of(Graph(12), 0).empty());
+}
+
 constexpr Test kTests[] = {
+    {"graph: walks begin at the nearest of spread vertices",
+     walks_begin_at_the_nearest_of_spread_vertices},
     {"graph: with the whole budget it is exact", with_the_whole_budget_it_is_exact},
     {"graph: threads change nothing", threads_change_nothing},
     {"graph: a restored graph is the same and grows the same",

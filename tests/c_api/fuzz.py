@@ -24,6 +24,7 @@ import numpy as np
 from bitgrove import files, runtime
 
 from ..runtime.conftest import make_artifact
+from ..runtime.trees import random_trees
 from .forging import ODD, Blob, Parts, mutate
 
 STRICTER = (
@@ -89,6 +90,7 @@ def every_operator() -> runtime.Artifact:
         ("adaptive_avg_pool", (17,), {"size": [2, 3]}, {}),
         ("flatten", (18,), {}, {}),
         ("sigmoid", (19,), {}, {}),
+        ("forest", (20,), {}, random_trees(rng, 72, 3)),
     ]
     graph = runtime.Graph(
         (2, 4, 5),
@@ -210,7 +212,7 @@ def forge_header(raw: bytes, rng: np.random.Generator) -> bytes:
     odd = ODD[int(rng.integers(len(ODD)))]
     kind = int(rng.integers(6))
     if kind == 0:
-        parts.version = int(rng.choice([-1, 0, 1, 2, 3, 4, 2**31]))
+        parts.version = int(rng.choice([-1, 0, 1, 2, 3, 4, 5, 2**31]))
         return parts.assemble()
     if kind == 1:
         return parts.assemble(tail=rng.bytes(int(rng.integers(1, 9))))

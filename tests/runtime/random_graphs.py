@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from bitgrove.runtime import Graph, Node
 
+from .trees import random_trees
+
 CHANNELS = (1, 2, 3, 4, 6, 8, 16, 31, 32, 33, 63, 64, 65, 96, 128, 130, 192)
 _MOST_MACS = 3_000_000
 _MOST_NUMBERS = 60_000
@@ -302,6 +304,21 @@ class Builder:
         result = _Value(attributes["groups"], sides, bound=v.bound)
         return self.append("input_scale", (value,), result, attributes)
 
+    def forest(self, value: int) -> int:
+        value = self.tame(value)
+        v = self.values[value]
+        if math.prod(v.sides) > 200:
+            return value
+        outs = self.random.choice([1, 2, 3, 10, 17])
+        seed = np.random.default_rng(self.random.randrange(1 << 30))
+        tensors = random_trees(seed, v.channels, outs, trees=self.random.randint(1, 5))
+        if not self.smooth:
+            tensors = {
+                role: np.round(array * 4) / np.float32(4) if array.dtype == np.float32 else array
+                for role, array in tensors.items()
+            }
+        return self.append("forest", (value,), _Value(outs, v.sides, bound=40), {}, tensors)
+
     # What networks are made of: where operators are fused.
 
     def residual(self, value: int) -> int:
@@ -404,6 +421,7 @@ _STEPS = (
     "flatten",
     "input_scale",
     "sigmoid",
+    "forest",
 )
 
 

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from bitgrove.runtime import Node
 
+from .trees import leaves_of
+
 _CONV: dict[int, Any] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _MAX: dict[int, Any] = {
     1: functional.max_pool1d,
@@ -265,6 +267,22 @@ def _flatten(node: Node, axes: int, x: Tensor) -> Answer:
     return _plain(x.reshape(len(x), -1, *[1] * axes))
 
 
+def _forest(node: Node, axes: int, x: Tensor) -> Answer:
+    t = node.tensors
+    pixels = np.moveaxis(x.numpy(), 1, -1).reshape(-1, x.shape[1])
+    rows = [leaves_of(t, pixel) for pixel in pixels]
+    leaf = t["leaf"].astype(np.float64)
+    bias = t.get("bias", np.zeros(leaf.shape[1])).astype(np.float64)
+    shape = (len(x), *x.shape[2:], leaf.shape[1])
+
+    def placed(numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.moveaxis(numbers.reshape(shape), -1, 1))
+
+    value = np.array([leaf[row].sum(0) + bias for row in rows])
+    size = np.array([np.abs(leaf[row]).sum(0) + np.abs(bias) for row in rows])
+    return Answer(placed(value), placed(size), grid_of(leaf, bias))
+
+
 _MEANINGS: dict[str, Callable[..., Answer]] = {
     "conv": _conv,
     "binary_conv": _binary_conv,
@@ -288,4 +306,5 @@ _MEANINGS: dict[str, Callable[..., Answer]] = {
     "upsample": _upsample,
     "pad": _pad,
     "flatten": _flatten,
+    "forest": _forest,
 }

@@ -131,9 +131,10 @@ void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access&
     // held.
     const Edges old_edges = graph.edges;
     const std::optional<Codes> old_codes = graph.codes;
+    const std::size_t held = graph.twins.size();
     std::vector<Row> vertices;
     bool inside = true;
-    for (std::size_t from = graph.twins.size(); from < rows.size(); from += kAtOnce) {
+    for (std::size_t from = held; from < rows.size(); from += kAtOnce) {
         const std::size_t until = std::min(rows.size(), from + kAtOnce);
         const auto alone = access.alone();
         graph.edges.resize(until);
@@ -150,11 +151,13 @@ void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access&
         std::swap(graph.codes, codes);
     }
     insert_vertices(graph, rows, vertices,
-                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride()), access}, nullptr);
+                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride()), access, held},
+                    nullptr);
     if (rows.size() - graph.checked > graph.checked / 10) {
         repair_all(graph, rows, threads, nullptr, access);
     } else {
-        repair(graph, rows, vertices, threads, nullptr, access);
+        repair(graph, rows, vertices, Begin::entries, threads, nullptr, access);
+        repair(graph, rows, vertices, Begin::start, threads, nullptr, access);
     }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "../walk/entries.hpp"
+
 namespace bitgrove::graph {
 namespace {
 
@@ -21,14 +23,16 @@ struct Scratch {
 
 class Inserter {
   public:
-    Inserter(Graph& graph, const Rows& rows, const InsertOptions& options)
+    Inserter(Graph& graph, const Rows& rows, std::vector<Row> entries, const InsertOptions& options)
         : graph_(graph),
           measure_(graph.measure(rows)),
           options_(options),
           width_(std::min(options.width, graph.edges.rows())),
           scratch_(std::clamp<std::size_t>(options.threads, 1, kMostInBatch / kAtOnce)),
-          bucket_rows_(graph.edges.rows() / kBuckets + 1) {}
+          bucket_rows_(graph.edges.rows() / kBuckets + 1),
+          entries_(std::move(entries)) {}
 
+    // Walks begin at the nearest of some of the vertices that are linked.
     void operator()(std::span<const Row> batch) {
         parallel_blocks(batch.size(), kAtOnce, options_.threads, "", nullptr,
                         [&](std::size_t begin, std::size_t end, std::size_t worker) {
@@ -40,6 +44,10 @@ class Inserter {
                         [&](std::size_t begin, std::size_t end, std::size_t worker) {
                             for (std::size_t b = begin; b < end; ++b) turn(b, scratch_[worker]);
                         });
+        const std::size_t wanted = graph_.linked / entry_stride(graph_.linked);
+        for (std::size_t i = 0; i < batch.size() && entries_.size() < wanted; ++i) {
+            entries_.push_back(batch[i]);
+        }
         if (!options_.access.shared()) return;
         const auto alone = options_.access.alone();
         for (Scratch& scratch : scratch_) {
@@ -52,12 +60,11 @@ class Inserter {
     // The neighbours of a new vertex. Only its own list is written, which no walk reads: no edge
     // leads to it yet.
     void seek(Row vertex, Scratch& s) {
-        s.walk(
-            graph_.edges, {&graph_.start, 1}, width_, {},
-            [&](const Row* rows, std::size_t count, Key* keys) {
-                measure_.from(vertex, rows, count, keys);
-            },
-            [&](Row row) { measure_.prefetch(row); });
+        const auto from = [&](const Row* rows, std::size_t count, Key* keys) {
+            measure_.from(vertex, rows, count, keys);
+        };
+        s.walk(graph_.edges, begin_near(entries_, s.keys, from), width_, {}, from,
+               [&](Row row) { measure_.prefetch(row); });
         s.candidates.clear();
         for (const std::uint64_t entry : s.walk.pool.entries()) {
             s.candidates.push_back(ranked(Pool::key(entry), Pool::row(entry)));
@@ -110,6 +117,7 @@ class Inserter {
     std::size_t width_;  // no more than there are rows
     std::vector<Scratch> scratch_;
     std::size_t bucket_rows_;
+    std::vector<Row> entries_;
 };
 
 }  // namespace
@@ -143,7 +151,7 @@ void insert_vertices(Graph& graph, const Rows& rows, std::span<const Row> vertic
         vertices = vertices.subspan(1);
         ++graph.linked;
     }
-    Inserter inserter(graph, rows, options);
+    Inserter inserter(graph, rows, entries_of(graph, options.held), options);
     for (std::size_t done = 0; done < vertices.size();) {
         const std::size_t batch = std::clamp<std::size_t>(graph.linked / 16, 1, kMostInBatch);
         const std::size_t count = std::min(batch, vertices.size() - done);

@@ -14,6 +14,7 @@ struct InsertOptions {
     float relax = 1.0f;       // >= 1: an edge occludes only what is so many times closer to its end
     std::size_t degree = 28;  // edges that a pruned list keeps
     Access access = {};       // of searches that run meanwhile
+    std::size_t held = 0;     // rows that were linked before
 };
 
 // Algorithm 2 with the occlusion rule relaxed: from candidates sorted by (length, row), keeps those

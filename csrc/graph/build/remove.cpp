@@ -120,26 +120,10 @@ Graph without_removed(const Graph& graph, Rows& rows, const std::vector<std::uin
     if (kept.size() - left.checked > left.checked / 10) {
         repair_all(left, rows, threads, nullptr);
     } else {
-        repair(left, rows, std::move(suspects), threads, nullptr);
+        repair(left, rows, std::move(suspects), Begin::entries, threads, nullptr);
     }
     reach_all(left, rows, threads);
     return left;
-}
-
-std::vector<Row> unreachable(const Graph& graph) {
-    const std::vector<bool> reached = reachable(graph);
-    std::vector<Row> others;
-    for (std::size_t r = 0; r < reached.size(); ++r) {
-        const Row row = static_cast<Row>(r);
-        if (!reached[r] && graph.twins.is_vertex(row)) others.push_back(row);
-    }
-    return others;
-}
-
-void reach_all(Graph& graph, const Rows& rows, std::size_t threads, const Access& access) {
-    for (auto others = unreachable(graph); !others.empty(); others = unreachable(graph)) {
-        repair(graph, rows, std::move(others), threads, nullptr, access);
-    }
 }
 
 }  // namespace bitgrove::graph

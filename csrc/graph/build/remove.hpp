@@ -18,11 +18,4 @@ namespace bitgrove::graph {
 Graph without_removed(const Graph& graph, Rows& rows, const std::vector<std::uint8_t>& alive,
                       std::size_t threads);
 
-// Vertices that cannot be reached from the start. A build leaves none; rows that are added later
-// may cut off an earlier one, rarely.
-std::vector<Row> unreachable(const Graph& graph);
-
-// Links these as `repair` does, until there are none.
-void reach_all(Graph& graph, const Rows& rows, std::size_t threads, const Access& access = {});
-
 }  // namespace bitgrove::graph

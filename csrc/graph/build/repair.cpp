@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "../graph.hpp"
+#include "../walk/entries.hpp"
 #include "occlusion.hpp"
 
 namespace bitgrove::graph {
@@ -59,13 +60,20 @@ void connect_all(Graph& graph, const Measure& measure) {
     }
 }
 
+struct Scratch {
+    PoolWalk walk;
+    std::vector<Key> keys;
+};
+
 // The nearest rows that a search for `v` finds, or nothing if it finds `v`.
-std::vector<Row> nearest_unless_found(const Graph& graph, const Measure& measure, Row v,
-                                      PoolWalk& walk) {
-    walk(
-        graph.edges, {&graph.start, 1}, kWidth, {.deadline = {}, .sought = v},
-        [&](const Row* rows, std::size_t count, Key* keys) { measure.from(v, rows, count, keys); },
-        [&](Row row) { measure.prefetch(row); });
+std::vector<Row> nearest_unless_found(const Graph& graph, const Measure& measure,
+                                      std::span<const Row> entries, Row v, Scratch& scratch) {
+    auto& [walk, keys] = scratch;
+    const auto from = [&](const Row* rows, std::size_t count, Key* keys) {
+        measure.from(v, rows, count, keys);
+    };
+    walk(graph.edges, begin_near(entries, keys, from), kWidth, {.deadline = {}, .sought = v}, from,
+         [&](Row row) { measure.prefetch(row); });
     std::vector<Row> near;
     if (walk.seen.contains(v)) return near;
     for (const std::uint64_t entry : walk.pool.entries()) near.push_back(Pool::row(entry));
@@ -92,19 +100,22 @@ Row link(Graph& graph, const Measure& measure, Row u, Row v) {
     return dropped;
 }
 
-bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, std::size_t threads,
-            const Tick& tick, const Access& access) {
+bool repair(Graph& graph, const Rows& rows, std::vector<Row> suspects, Begin begin,
+            std::size_t threads, const Tick& tick, const Access& access) {
     if (graph.start == kNoRow) return true;
     bool all_were_found = true, nothing_dropped = true;
     const Measure measure = graph.measure(rows);
-    std::vector<PoolWalk> walks(std::clamp<std::size_t>(threads, 1, suspects.size() / 64 + 1));
+    const std::vector<Row> entries = begin == Begin::start ? std::vector<Row>{graph.start}
+                                                           : entries_of(graph, graph.twins.size());
+    std::vector<Scratch> scratch(std::clamp<std::size_t>(threads, 1, suspects.size() / 64 + 1));
     for (std::size_t round = 0; round < kRounds && !suspects.empty(); ++round) {
         std::sort(suspects.begin(), suspects.end());
         suspects.erase(std::unique(suspects.begin(), suspects.end()), suspects.end());
         std::vector<std::vector<Row>> near(suspects.size());  // of those not found
         const auto work = [&](std::size_t begin, std::size_t end, std::size_t worker) {
             for (std::size_t i = begin; i < end; ++i) {
-                near[i] = nearest_unless_found(graph, measure, suspects[i], walks[worker]);
+                near[i] =
+                    nearest_unless_found(graph, measure, entries, suspects[i], scratch[worker]);
             }
         };
         parallel_blocks(suspects.size(), 64, threads, "check", tick, work);
@@ -141,9 +152,29 @@ void repair_all(Graph& graph, const Rows& rows, std::size_t threads, const Tick&
         if (graph.twins.is_vertex(static_cast<Row>(r))) all.push_back(static_cast<Row>(r));
     }
     for (std::size_t pass = 0; pass < kPasses; ++pass) {
-        if (repair(graph, rows, all, threads, tick, access)) break;
+        const bool kept = repair(graph, rows, all, Begin::entries, threads, tick, access);
+        if (!reach_all(graph, rows, threads, access) && kept) break;
     }
     graph.checked = graph.twins.size();
+}
+
+std::vector<Row> unreachable(const Graph& graph) {
+    const std::vector<bool> reached = reachable(graph);
+    std::vector<Row> others;
+    for (std::size_t r = 0; r < reached.size(); ++r) {
+        const Row row = static_cast<Row>(r);
+        if (!reached[r] && graph.twins.is_vertex(row)) others.push_back(row);
+    }
+    return others;
+}
+
+bool reach_all(Graph& graph, const Rows& rows, std::size_t threads, const Access& access) {
+    bool all = true;
+    for (auto others = unreachable(graph); !others.empty(); others = unreachable(graph)) {
+        repair(graph, rows, std::move(others), Begin::start, threads, nullptr, access);
+        all = false;
+    }
+    return !all;
 }
 
 std::vector<bool> reachable(const Graph& graph) {

@@ -1,7 +1,7 @@
 // The fast walk: best first from a few rows, in a sorted pool of the nearest candidates found.
 //
 // The pool ends the walk when all that it holds have been expanded. A vertex is expanded at once:
-// its unseen neighbours are collected while their rows are fetched, and then measured together.
+// its unseen neighbours are collected while all their rows are fetched, and then measured together.
 // (Malkov and Yashunin, TPAMI 2020, alg. 2, keep two heaps; one sorted pool as in Fu et al., VLDB
 // 2019, is faster at the widths that are used.)
 #pragma once
@@ -137,7 +137,6 @@ class PoolWalk {
         computed = 0;
         std::span<const Row> fresh = seen.insert(starts, edges.rows());
         for (;;) {
-            for (const Row row : fresh) prefetch(row);
             fresh = fresh.first(std::min(fresh.size(), budget - computed));
             toward(fresh.data(), fresh.size(), keys_.data());
             computed += fresh.size();
@@ -152,8 +151,14 @@ class PoolWalk {
             const Row vertex = pool.expand_next();
             if (vertex == kNoRow) break;
             if (const Row after = pool.peek(); after != kNoRow) edges.prefetch(after);
-            // Ends with kNoRow, or with what a damaged file holds.
-            fresh = seen.insert({edges.list(vertex), edges.stride()}, edges.rows());
+            // Ends with kNoRow, or with what a damaged file holds. All are fetched, while it is
+            // found out which of them are new: most are, and the others lie in a cache.
+            const std::span<const Row> ends{edges.list(vertex), edges.stride()};
+            for (const Row end : ends) {
+                if (end >= edges.rows()) break;
+                prefetch(end);
+            }
+            fresh = seen.insert(ends, edges.rows());
         }
     }
 

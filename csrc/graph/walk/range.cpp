@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "search.hpp"
 
@@ -15,8 +16,11 @@ std::size_t Search::within(const Graph& graph, const Rows& rows, const std::uint
     const std::size_t patience = std::max<std::size_t>(8, width / 4);
     const bool coded = encode(graph, rows, query);
     const Measure measure(rows, coded ? &*graph.codes : nullptr, graph.lifts());
-    walk(graph, measure, coded ? code_.data() : query, {&graph.start, 1}, width, {});
-    std::size_t computed = walk_.computed;
+    const std::uint8_t* const point = coded ? code_.data() : query;
+    std::size_t distances = std::numeric_limits<std::size_t>::max();
+    const std::array<Row, 2> starts = begin(graph, measure, point, options.entries, distances);
+    walk(graph, measure, point, starts, width, {});
+    std::size_t computed = std::numeric_limits<std::size_t>::max() - distances + walk_.computed;
     found.clear();
     near_.clear();  // vertices within, in the order in which they were found
     beyond_.clear();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include "entries.hpp"
+
 namespace bitgrove::graph {
 namespace {
 
@@ -85,6 +87,16 @@ void Search::walk(const Graph& graph, const Measure& measure, const std::uint8_t
         [&](Row row) { measure.prefetch(row); });
 }
 
+std::array<Row, 2> Search::begin(const Graph& graph, const Measure& measure,
+                                 const std::uint8_t* point, std::span<const Row> entries,
+                                 std::size_t& distances) {
+    if (entries.size() <= 1 || distances / 8 < entries.size()) return {graph.start, graph.start};
+    distances -= entries.size();
+    return begin_near(entries, keys_, [&](const Row* rows, std::size_t count, Key* keys) {
+        measure.toward(point, rows, count, keys);
+    });
+}
+
 std::size_t Search::nearest(const Graph& graph, const Rows& rows, const Queries& queries,
                             std::size_t q, const SearchOptions& options) {
     const Space space(rows.format());
@@ -115,11 +127,14 @@ std::size_t Search::nearest(const Graph& graph, const Rows& rows, const Queries&
     const std::size_t needed = all ? 0 : std::min(allowed.count, std::max(queries.k, pool / 2));
     const bool coded = encode(graph, rows, query);
     const Measure measure(rows, coded ? &*graph.codes : nullptr, graph.lifts());
-    const Row start = options.starts ? options.starts[q] : graph.start;
     const std::uint8_t* const point = coded ? code_.data() : query;
-    std::size_t computed = 0;
+    const std::size_t before = limit.distances;
+    const std::array<Row, 2> starts =
+        options.starts ? std::array{options.starts[q], options.starts[q]}
+                       : begin(graph, measure, point, options.entries, limit.distances);
+    std::size_t computed = before - limit.distances;
     for (;;) {
-        walk(graph, measure, point, {&start, 1}, width, limit);
+        walk(graph, measure, point, starts, width, limit);
         computed += walk_.computed;
         if (all || hard || width == rows.size()) break;
         std::size_t found = 0;

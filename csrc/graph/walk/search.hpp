@@ -1,6 +1,7 @@
 // What a user asks for: the k nearest rows of a query, by a fast walk and exact distances at the
 // end; or within a radius.
 #pragma once
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +37,8 @@ struct SearchOptions {
     std::size_t width = kWidth;  // of the pool; k where that is more
     std::size_t budget = 0;      // most distances computed for one query; 0: no limit
     std::optional<std::chrono::nanoseconds> time;  // most time for one query
-    const Row* starts = nullptr;                   // for each query where its walk begins
+    const Row* starts = nullptr;                   // for each query where its walk begins; null:
+    std::span<const Row> entries{};                // ... at the nearest of these
     Allowed allowed;
 };
 
@@ -54,6 +56,11 @@ class Search {
   private:
     void walk(const Graph& graph, const Measure& measure, const std::uint8_t* point,
               std::span<const Row> starts, std::size_t width, const Limit& limit);
+
+    // Where the walk for a query begins that may compute so many distances; what is spent on that
+    // is taken off.
+    std::array<Row, 2> begin(const Graph& graph, const Measure& measure, const std::uint8_t* point,
+                             std::span<const Row> entries, std::size_t& distances);
 
     // The code of a query, in `code_`; false where it has none that fits.
     bool encode(const Graph& graph, const Rows& rows, const std::uint8_t* query);

@@ -14,7 +14,8 @@ from ._graph import Graph
 from ._precision import RealDtype, check_real_dtype
 from ._preprocessing import Preprocessing
 
-_KIND, _OLDEST, _VERSION = "grove", 2, 3
+_KIND, _OLDEST, _VERSION = "grove", 2, 4
+_OPERATORS_OF_4 = frozenset({"forest"})
 
 
 @dataclass(slots=True)
@@ -104,12 +105,14 @@ class Artifact:
 
     def _version(self, metadata: dict[str, Any]) -> int:
         """The oldest version of the format that has all that the file holds."""
+        if any(node.op in _OPERATORS_OF_4 for node in self.graph.nodes):
+            return 4
         is_new = any("shared" in node for node in metadata["network"]["nodes"]) or any(
             array.dtype in (np.float16, np.int8)
             for node in self.graph.nodes
             for array in node.tensors.values()
         )
-        return _VERSION if is_new else _OLDEST
+        return 3 if is_new else _OLDEST
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -124,7 +127,7 @@ class Artifact:
         if version < _OLDEST:
             raise files.FileFormatError(
                 f"{path}: written in version {version} of the format, before its release; this "
-                f"program reads versions {_OLDEST} and {_VERSION}: pack the model anew"
+                f"program reads versions {_OLDEST} to {_VERSION}: pack the model anew"
             )
         try:
             labels = metadata.get("labels")

@@ -151,10 +151,22 @@ OPS: dict[str, OpSpec] = {
     ),
     "pad": OpSpec(attributes={"before": _are_counts, "after": _are_counts, "value": _is_number}),
     "flatten": OpSpec(),
+    "forest": OpSpec(
+        tensors={
+            "feature": Tensor(("int32",)),
+            "threshold": Tensor(("float32",)),
+            "children": Tensor(("int32",), 2),
+            "root": Tensor(("int32",)),
+            "leaf": Tensor(_REAL, 2),
+            "bias": _VECTOR,
+            "missing": Tensor(("uint8",)),
+        },
+        optional=frozenset({"bias", "missing"}),
+    ),
 }
 """By the name of the executor's method."""
 
-_NEUTRAL = {"scale": 1.0, "bias": 0.0, "before": 0.0, "after": 0.0, "threshold": 0.0}
+_NEUTRAL = {"scale": 1.0, "bias": 0.0, "before": 0.0, "after": 0.0, "threshold": 0.0, "missing": 0}
 """What an absent tensor stands for."""
 
 

@@ -226,7 +226,9 @@ class Fanng(RowIndex[_core.FanngIndex]):
                 ``int64`` array of ids. The walk widens until it has met enough of them; where that
                 would take longer than comparing all of them, they are compared.
             starts: ``int64[q]``, for each query the id of the row where its walk begins, if a near
-                one is known.
+                one is known. Otherwise it begins at the nearest of about ``sqrt(n) / 4`` rows that
+                are spread over the index, whose distances count for the budget; where that is less
+                than eight times as many, at the row nearest to the mass centre.
             threads: by default one for each CPU; the result does not depend on it, unless a time
                 is the budget.
 
