@@ -138,7 +138,9 @@ def describe(name: str) -> DatasetInfo:
 
 
 @overload
-def load(  # pyright: ignore[reportOverlappingOverload]source: Literal["camvid"], *, split: Part | None = None) -> SegmentationData: ...
+def load(  # pyright: ignore[reportOverlappingOverload]
+    source: Literal["camvid"], *, split: Part | None = None
+) -> SegmentationData: ...
 
 
 @overload
