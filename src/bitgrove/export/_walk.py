@@ -122,7 +122,7 @@ class Walk:
             args, kwargs = fx.map_arg((node.args, node.kwargs), self._constants.__getitem__)
             self._constants[node] = node.target(*args, **kwargs)
         elif is_query:
-            self._constants[node] = None  # depends on the batch: good for reshaping only
+            self._constants[node] = _sides(node)
         else:
             return False
         return True
@@ -314,6 +314,22 @@ class Walk:
     def _real(self, node: Any) -> int:
         value = self._values[node]
         return value.realise() if isinstance(value, Folded) else value
+
+
+def _sides(node: fx.Node) -> Any:
+    """What a query of a tensor's shape gives; None for the batch, which is good for reshaping only.
+
+    So is None for a query of another kind.
+    """
+    source, *rest = node.args
+    if not isinstance(source, fx.Node) or node.kwargs:
+        return None
+    sides = (None, *shape(source)[1:])
+    if node.target is getattr and rest == ["shape"]:
+        return sides
+    if node.target == "size":
+        return sides[rest[0]] if rest and isinstance(rest[0], int) else sides
+    return None
 
 
 def _refuse_nan(module: nn.Module) -> None:

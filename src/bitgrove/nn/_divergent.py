@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._residual_forest_routing import chunks, walk
+from ._residual_forest_routing import chunks, pick, walk
 
 Change = Callable[[Tensor, slice], Tensor]
 """Takes what other leaves would add to the logits of some rows, ``[m, trees, classes]``, and the
@@ -53,12 +53,12 @@ def divergent_gradient(
     table = leaf.reshape(-1, classes)
     gradient = torch.zeros_like(rows)
     start = 0
-    width = trees * classes
+    width = trees
     for part, own, out in zip(
         chunks(rows, width), chunks(index, width), chunks(gradient, width), strict=True
     ):
         where = slice(start, start := start + len(part))
-        here = table[own + first * count]
+        here = pick(table, own + first * count)
         for level in range(depth):
             # The node of this level, and the child of it that the row goes to.
             node = (own.long() + count >> depth - level) - 1
@@ -66,10 +66,10 @@ def divergent_gradient(
             right = child == 2 * node + 2
             other = torch.where(right, child - 1, child + 1)
             end = walk(part, feature, threshold, other, depth - level - 1) - inner
-            changed = change(table[end + first * count] - here, where)
+            changed = change(pick(table, end + first * count).sub_(here), where)
             at = node + first * inner
-            channel = feature.reshape(-1)[at]
-            z = sharpness * (part.gather(1, channel) - threshold.reshape(-1)[at])
+            channel = pick(feature.reshape(-1), at)
+            z = sharpness * (part.gather(1, channel) - pick(threshold.reshape(-1), at))
             slope = sharpness * torch.sigmoid(z) * torch.sigmoid(-z)
             out.scatter_add_(1, channel, slope * torch.where(right, -changed, changed))
     return gradient
