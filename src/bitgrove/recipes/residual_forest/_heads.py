@@ -32,8 +32,8 @@ class Arm:
 
 ARMS = (
     Arm(name="forest", title="Residual forest", kind="forest", lr=1.0, epochs=6),
-    Arm(name="linear", title="1x1 convolution", kind="linear", lr=0.01, epochs=6),
-    Arm(name="convolution", title="Small FCN head", kind="convolution", lr=0.003, epochs=3),
+    Arm(name="linear", title="1x1 convolution", kind="linear", lr=0.03, epochs=12),
+    Arm(name="convolution", title="Small FCN head", kind="convolution", lr=0.003, epochs=2),
 )
 
 

@@ -33,6 +33,8 @@ from ._packed import pack_and_time
 from ._train import measure, predict, train_head
 
 BACKBONE_EPOCHS = 24
+_BACKBONE = Path("backbone") / "seed-0" / "weights.pt"
+_PARTS = ("train", "validation", "test")
 _SHOWN = (10, 90, 170)
 """Test images in the picture."""
 _COMPARED = 8
@@ -53,8 +55,8 @@ def run(
     """Train the backbone once, then every head with every seed on its frozen maps.
 
     Writes ``results.json``, ``expected.toml``, ``curves.png``, ``segmentations.png`` and the first
-    seed's forest with the backbone as ``model.grove``. The backbone is kept as ``backbone.pt``:
-    with ``resume`` it is not trained anew, nor are heads whose outcome is there.
+    seed's forest with the backbone as ``model.grove``. The backbone is kept
+    too: with ``resume`` it is not trained anew, nor are heads whose outcome is there.
 
     Args:
         out: folder of the run.
@@ -83,7 +85,7 @@ def run(
     steps = Steps()
     train, validation, test = (data.load("camvid", split=part) for part in _PARTS)
     out.mkdir(parents=True, exist_ok=True)
-    backbone, about = _backbone(out / "backbone.pt", train, steps, resume and not overwrite)
+    backbone, about = _backbone(out / _BACKBONE, train, steps, resume and not overwrite)
     steps.say("maps of the images")
     maps = [maps_of(backbone, pixels_of(part, train)) for part in (train, validation, test)]
     outcomes, forest = [], None
@@ -112,9 +114,6 @@ def run(
     return outcomes
 
 
-_PARTS = ("train", "validation", "test")
-
-
 def _choose(names: Sequence[str], epochs: int | None) -> tuple[Arm, ...]:
     known = {arm.name: arm for arm in ARMS}
     unknown = sorted(set(names) - set(known))
@@ -132,6 +131,7 @@ def _backbone(
     if keep and path.is_file():
         return load_backbone(path)
     backbone, about = train_backbone(train, 0, BACKBONE_EPOCHS, steps.say)
+    path.parent.mkdir(parents=True, exist_ok=True)
     save_backbone(path, backbone, about)
     return backbone, about
 
