@@ -1,4 +1,4 @@
-"""Codes of bits: our graph and our exact index, and faiss's."""
+"""Codes of bits: our exact index, and faiss's indexes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from bitgrove.search import Fanng, Flat
+from bitgrove.search import Flat
 
 
 @final
@@ -40,35 +40,6 @@ class FaissBinaryGraph:
 
     def search(self, queries: npt.NDArray, k: int) -> npt.NDArray[np.integer]:
         return self._index.search(queries, k)[1]
-
-
-@final
-class OurBitGraph:
-    """``Fanng`` for Hamming distances."""
-
-    def __init__(self, *, degree: int = 64) -> None:
-        self._degree, self._threads = degree, 1
-
-    def build(self, base: npt.NDArray, threads: int) -> None:
-        bits = 8 * base.shape[1]
-        self._index = Fanng(bits, "hamming", "bits", max_degree=self._degree)
-        self._index.add(base)
-        self._index.build(threads=threads)
-
-    def save(self, folder: Path) -> None:
-        self._index.save(folder / "index")
-
-    def load(self, folder: Path, base: npt.NDArray) -> None:
-        self._index = Fanng.load(folder / "index")
-
-    def convert(self, queries: npt.NDArray) -> npt.NDArray:
-        return queries
-
-    def use(self, setting: dict[str, Any], threads: int) -> None:
-        self._setting, self._threads = setting, threads
-
-    def search(self, queries: npt.NDArray, k: int) -> npt.NDArray[np.integer]:
-        return self._index.search(queries, k, threads=self._threads, **self._setting).ids
 
 
 @final

@@ -13,13 +13,21 @@ from bitgrove.search import Fanng
 
 @final
 class Ours:
-    """``Fanng`` on the rows as they are: uint8 where the data are integers, else float32."""
+    """``Fanng`` on the rows as they are: uint8 where the data are integers, else float32.
 
-    def __init__(self, *, degree: int = 64, **build: Any) -> None:
-        self._degree, self._build, self._threads = degree, build, 1
+    Args:
+        degree: limit of the edges of a row.
+        bits: rows are packed codes, compared by Hamming distance.
+        build: options of ``Fanng.build``.
+    """
+
+    def __init__(self, *, degree: int = 64, bits: bool = False, **build: Any) -> None:
+        self._degree, self._bits, self._build, self._threads = degree, bits, build, 1
 
     def build(self, base: npt.NDArray, threads: int) -> None:
-        self._index = Fanng(base.shape[1], "l2", str(base.dtype), max_degree=self._degree)
+        columns, dtype = base.shape[1], str(base.dtype)
+        layout = (8 * columns, "hamming", "bits") if self._bits else (columns, "l2", dtype)
+        self._index = Fanng(*layout, max_degree=self._degree)
         self._index.add(base)
         self._index.build(threads=threads, **self._build)
 

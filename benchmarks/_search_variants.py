@@ -226,7 +226,7 @@ def variants(integers: bool) -> list[Variant]:
 def bit_variants() -> list[Variant]:
     """Graphs over codes of bits."""
     return [
-        Variant(OURS, OURS, _late("bits", "OurBitGraph"), _grid(width=EFFORTS)),
+        Variant(OURS, OURS, _late("ours", "Ours", bits=True), _grid(width=EFFORTS)),
         *(
             Variant(
                 f"faiss_binary_hnsw{links}",

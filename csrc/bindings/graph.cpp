@@ -3,25 +3,18 @@
 
 #include <array>
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "../graph/index.hpp"
-#include "module.hpp"
+#include "index.hpp"
 
 namespace bitgrove::bindings {
 namespace {
 
 using namespace graph;
-using Bytes = In<std::uint8_t, 2>;  // rows of any element type travel as bytes
-using Ids = In<std::int64_t, 1>;
-
-template <typename T>
-using NumPy = nb::ndarray<nb::numpy, const T>;
 
 template <typename Enum, std::size_t N>
 Enum named(const std::array<std::string_view, N>& names, std::string_view name) {
@@ -50,35 +43,16 @@ const std::int64_t* checked(const std::optional<Ids>& ids, std::size_t count) {
     return ids ? ids->data() : nullptr;
 }
 
-// A read-only array that keeps its owner alive.
-template <typename T, typename Owner>
-NumPy<T> array_of(const T* data, std::initializer_list<std::size_t> shape, Owner owner) {
-    auto* held = new Owner(std::move(owner));
-    const nb::capsule capsule(held, [](void* p) noexcept { delete static_cast<Owner*>(p); });
-    return NumPy<T>(data, shape, capsule);
-}
-
-template <typename T>
-NumPy<T> array_of(std::vector<T> values) {
-    auto owner = std::make_shared<std::vector<T>>(std::move(values));
-    return array_of<T>(owner->data(), {owner->size()}, owner);
-}
-
-nb::tuple arrays_of(const RowsView& view, std::size_t row_bytes) {
-    return nb::make_tuple(
-        array_of<std::uint8_t>(view.data.get(), {view.count, row_bytes}, view.data),
-        array_of<std::int64_t>(view.ids.get(), {view.count}, view.ids));
-}
-
-// Ten times a second, and at the end of each stage: lets Ctrl-C stop the work, and tells
-// `progress`.
+// Ten times a second: lets Ctrl-C stop the work, and tells `progress`; this also at the end of each
+// stage.
 class Ticker {
   public:
     explicit Ticker(nb::object progress) : progress_(std::move(progress)) {}
 
     void operator()(std::size_t done, std::size_t total, const char* stage) {
         const auto now = std::chrono::steady_clock::now();
-        if (done != total && now - last_ < std::chrono::milliseconds(100)) return;
+        const bool told = done == total && !progress_.is_none();
+        if (!told && now - last_ < std::chrono::milliseconds(100)) return;
         last_ = now;
         const nb::gil_scoped_acquire gil;
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -105,8 +79,9 @@ Queries queries_of(const Index& index, const Bytes& rows, std::size_t k, std::si
 void add(Index& index, Bytes rows, std::optional<Ids> ids, std::size_t threads) {
     const std::uint8_t* data = checked(index, rows);
     const std::int64_t* numbers = checked(ids, rows.shape(0));
+    Ticker ticker{nb::none()};
     nb::gil_scoped_release nogil;
-    index.add(data, rows.shape(0), numbers, threads);
+    index.add(data, rows.shape(0), numbers, threads, std::ref(ticker));
 }
 
 void remove(Index& index, Ids ids, std::size_t threads) {
@@ -117,8 +92,9 @@ void remove(Index& index, Ids ids, std::size_t threads) {
 void update(Index& index, Ids ids, Bytes rows, std::size_t threads) {
     const std::uint8_t* data = checked(index, rows);
     const std::int64_t* numbers = checked(std::optional(ids), rows.shape(0));
+    Ticker ticker{nb::none()};
     nb::gil_scoped_release nogil;
-    index.update(data, rows.shape(0), numbers, threads);
+    index.update(data, rows.shape(0), numbers, threads, std::ref(ticker));
 }
 
 bool untidy(const FanngIndex& index) {
@@ -238,110 +214,6 @@ void build_by_traversal(FanngIndex& index, std::size_t threads, std::uint64_t se
     options.refine = refine;
     nb::gil_scoped_release nogil;
     index.build_by_traversal(options, std::ref(ticker));
-}
-
-// The arrays and settings that a file holds; the arrays of the graph only if there is one.
-nb::tuple state(const FanngIndex& index) {
-    FanngIndex::State state;
-    {
-        nb::gil_scoped_release nogil;
-        state = index.state();
-    }
-    nb::dict arrays, settings;
-    const nb::tuple rows = arrays_of(state.rows, index.format().row_bytes);
-    arrays["vectors"] = rows[0];
-    arrays["ids"] = rows[1];
-    settings["next_id"] = state.next_id;
-    settings["built"] = state.built;
-    if (state.built) {
-        const std::size_t coded = state.low.size() + state.lift_places;
-        const auto shaped = [&]<typename T>(std::vector<T>& values, std::size_t columns) {
-            auto owner = std::make_shared<std::vector<T>>(std::move(values));
-            return array_of<T>(owner->data(), {state.rows.count, columns}, owner);
-        };
-        arrays["edges"] = shaped(state.edges, index.max_degree());
-        if (!state.vertices.empty()) arrays["vertices"] = array_of(std::move(state.vertices));
-        settings["start"] = state.start;
-        settings["squared_bound"] = state.squared_bound;
-        settings["checked"] = state.checked;
-        settings["coded"] = !state.low.empty();
-        if (!state.low.empty()) {
-            arrays["low"] = array_of(std::move(state.low));
-            arrays["codes"] = shaped(state.codes, Codes::stride_of(coded));
-            settings["step"] = state.step;
-            settings["lift_places"] = state.lift_places;
-            settings["exact"] = state.exact;
-        }
-    }
-    return nb::make_tuple(arrays, settings);
-}
-
-// Memory of a writable array, kept alive by it.
-template <typename Array>
-auto block_of(const Array& array) {
-    auto* held = new Array(array);
-    return borrowed_block(array.data(), std::shared_ptr<void>(held, [](void* p) {
-                              const nb::gil_scoped_acquire gil;
-                              delete static_cast<Array*>(p);
-                          }));
-}
-
-// Takes over arrays of the shapes that `state` gives, without copying; all must be writable, since
-// later changes of the index write to them (a mapped file is mapped copy-on-write).
-void restore(FanngIndex& index, Out<std::uint8_t, 2> rows, Out<std::int64_t, 1> ids,
-             std::int64_t next_id, std::optional<Out<std::uint32_t, 2>> edges,
-             std::optional<In<std::uint32_t, 1>> vertices, std::optional<In<float, 1>> low,
-             std::optional<Out<std::uint8_t, 2>> codes, float step, std::size_t lift_places,
-             bool exact, std::int64_t start, double squared_bound, std::size_t checked_rows,
-             bool verify) {
-    const std::size_t count = rows.shape(0);
-    if (rows.shape(1) != index.format().row_bytes || ids.shape(0) != count) {
-        throw std::invalid_argument("vectors and ids must be as many, of the index's row length");
-    }
-    std::optional<Stored> stored;
-    if (edges) {
-        if (edges->shape(0) != count || edges->shape(1) != index.max_degree()) {
-            throw std::invalid_argument("edges must have shape (rows, max_degree)");
-        }
-        stored.emplace();
-        stored->edges = block_of(*edges);
-        if (vertices) {
-            stored->vertices.assign(vertices->data(), vertices->data() + vertices->shape(0));
-        }
-        if (low) {
-            const std::size_t bytes = Codes::stride_of(low->shape(0) + lift_places);
-            if (!codes || codes->shape(0) != count || codes->shape(1) != bytes) {
-                throw std::invalid_argument("codes must have shape (rows, " +
-                                            std::to_string(bytes) + ")");
-            }
-            stored->coder.emplace();
-            stored->coder->low.assign(low->data(), low->data() + low->shape(0));
-            stored->coder->step = step;
-            stored->coder->lift_places = lift_places;
-            stored->coder->exact = exact;
-            stored->codes = block_of(*codes);
-        }
-        stored->start = start;
-        stored->squared_bound = squared_bound;
-        stored->checked = checked_rows;
-    }
-    auto row_block = block_of(rows);
-    auto id_block = block_of(ids);
-    nb::gil_scoped_release nogil;
-    index.restore(std::move(row_block), std::move(id_block), count, next_id, std::move(stored),
-                  verify);
-}
-
-void restore_flat(FlatIndex& index, Out<std::uint8_t, 2> rows, Out<std::int64_t, 1> ids,
-                  std::int64_t next_id, bool verify) {
-    const std::size_t count = rows.shape(0);
-    if (rows.shape(1) != index.format().row_bytes || ids.shape(0) != count) {
-        throw std::invalid_argument("vectors and ids must be as many, of the index's row length");
-    }
-    auto row_block = block_of(rows);
-    auto id_block = block_of(ids);
-    nb::gil_scoped_release nogil;
-    index.restore(std::move(row_block), std::move(id_block), count, next_id, verify);
 }
 
 std::int64_t next_id(const Index& index) {

@@ -12,5 +12,7 @@ NB_MODULE(_core, m) {
     bitgrove::bindings::bind_distance(m);
     bitgrove::bindings::bind_graph(m);
     bitgrove::bindings::bind_cluster(m);
+    bitgrove::bindings::bind_ferns(m);
     bitgrove::bindings::bind_runtime(m);
+    bitgrove::bindings::bind_forest(m);
 }

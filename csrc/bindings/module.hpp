@@ -20,6 +20,8 @@ void bind_kernels(nb::module_& m);
 void bind_distance(nb::module_& m);
 void bind_graph(nb::module_& m);
 void bind_cluster(nb::module_& m);
+void bind_ferns(nb::module_& m);
 void bind_runtime(nb::module_& m);
+void bind_forest(nb::module_& m);
 
 }  // namespace bitgrove::bindings

@@ -111,6 +111,35 @@ std::size_t forest(SidedNetwork& net, std::size_t in, In<std::int32_t, 1> featur
                    {in});
 }
 
+// Of a fern's table: `leaf`, or `codes` and their scale.
+std::size_t ferns(SidedNetwork& net, std::size_t in, const In<std::int32_t, 2>& feature,
+                  const std::optional<In<std::int32_t, 2>>& other,
+                  const std::optional<In<float, 2>>& threshold,
+                  const std::optional<In<float, 2>>& leaf,
+                  const std::optional<In<std::int8_t, 2>>& codes, const Vector& scale,
+                  const Vector& bias) {
+    require(leaf.has_value() != codes.has_value(), "either leaf or codes must be there");
+    require(codes.has_value() || !scale, "scale belongs to codes, not to leaf");
+    const auto same = [&](const auto& array) {
+        return !array ||
+               (array->shape(0) == feature.shape(0) && array->shape(1) == feature.shape(1));
+    };
+    require(same(other) && same(threshold), "other and threshold must have the shape of feature");
+    using Numbers = std::span<const std::int32_t>;
+    const FernTable table{
+        .depth = feature.shape(1),
+        .feature = Numbers(feature.data(), feature.size()),
+        .other = other ? Numbers(other->data(), other->size()) : Numbers(),
+        .threshold = threshold ? Floats(threshold->data(), threshold->size()) : Floats(),
+        .bias = span_of(bias)};
+    if (leaf) {
+        return net.add(make_ferns(net.value(in), table, Floats(leaf->data(), leaf->size())), {in});
+    }
+    return net.add(
+        make_ferns(net.value(in), table, std::span(codes->data(), codes->size()), span_of(scale)),
+        {in});
+}
+
 template <typename Array>
 bool has_shape(const Array& array, std::size_t n, const Sides& sides) {
     bool same = array.ndim() == sides.size() + 1 && array.shape(0) == n;
@@ -276,6 +305,10 @@ void bind_runtime(nb::module_& m) {
         .def("forest", &forest, "input"_a, "feature"_a.noconvert(), "threshold"_a.noconvert(),
              "children"_a.noconvert(), "root"_a.noconvert(), "leaf"_a.noconvert(),
              "bias"_a.noconvert().none(), "missing"_a.noconvert().none())
+        .def("ferns", &ferns, "input"_a, "feature"_a.noconvert(), "other"_a.noconvert().none(),
+             "threshold"_a.noconvert().none(), "leaf"_a.noconvert().none(),
+             "codes"_a.noconvert().none(), "scale"_a.noconvert().none(),
+             "bias"_a.noconvert().none())
         .def("shape", &Net::outside, "number"_a)
         .def(
             "finish", [](Net& net, const Sides& outputs) { net.finish(outputs); }, "outputs"_a)

@@ -24,7 +24,7 @@ bool cpu_has_avx512bw() {
 
 bool cpu_has_avx512() {
     return cpu_has_avx512bw() && __builtin_cpu_supports("avx512vnni") &&
-           __builtin_cpu_supports("avx512vpopcntdq");
+           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vbmi");
 }
 #else
 bool cpu_has_avx2() {

@@ -25,7 +25,9 @@ std::vector<Kernels> detect() {
                     .byte_dots = &byte_dots::scalar,
                     .taps = &taps::scalar,
                     .pointwise = &pointwise::scalar,
+                    .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::scalar,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #if defined(__aarch64__)
@@ -42,7 +44,9 @@ std::vector<Kernels> detect() {
                     .byte_dots = &byte_dots::neon,
                     .taps = &taps::neon,
                     .pointwise = &pointwise::neon,
+                    .ferns = &ferns::scalar,
                     .popcount_peak = popcount_peak::neon,
+                    .forest = &forest::scalar,
                     .sign_dots = nullptr,
                     .split_dots = nullptr});
 #endif
@@ -61,7 +65,9 @@ std::vector<Kernels> detect() {
                         .byte_dots = &byte_dots::avx2,
                         .taps = &taps::avx2,
                         .pointwise = &pointwise::avx2,
+                        .ferns = &ferns::avx2,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx2,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -79,7 +85,9 @@ std::vector<Kernels> detect() {
                         .byte_dots = &byte_dots::avx512bw,
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
+                        .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx2,
+                        .forest = &forest::avx512bw,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }
@@ -97,7 +105,9 @@ std::vector<Kernels> detect() {
                         .byte_dots = &byte_dots::avx512,
                         .taps = &taps::avx512,
                         .pointwise = &pointwise::avx512,
+                        .ferns = &ferns::avx512,
                         .popcount_peak = popcount_peak::avx512,
+                        .forest = &forest::avx512,
                         .sign_dots = nullptr,
                         .split_dots = nullptr});
     }

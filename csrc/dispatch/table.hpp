@@ -8,6 +8,8 @@
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
 #include "bitgrove/dot_scan.hpp"
+#include "bitgrove/ferns.hpp"
+#include "bitgrove/forest.hpp"
 #include "bitgrove/hamming.hpp"
 #include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
@@ -35,7 +37,9 @@ struct Kernels {
     const ByteDotsKernels* byte_dots;
     const TapsKernels* taps;
     const PointwiseKernels* pointwise;
+    const FernKernels* ferns;
     PopcountPeakFn popcount_peak;
+    const ForestKernels* forest;
     const SignDotsKernels* sign_dots;    // null where the CPU has no unit for it
     const SplitDotsKernels* split_dots;  // likewise
 };

@@ -1,5 +1,7 @@
 // How a graph index changes beside its searches.
 #include <algorithm>
+#include <new>
+#include <system_error>
 #include <utility>
 
 #include "build/remove.hpp"
@@ -8,11 +10,12 @@
 namespace bitgrove::graph {
 
 void FanngIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                     std::size_t threads) {
+                     std::size_t threads, const Tick& tick) {
     const Changing changing(*this);
     check_once();
+    if (stranded_) tidy(threads);
     rows_.check(rows, count, ids, false);
-    grow(rows, count, ids, {}, threads);
+    grow(rows, count, ids, {}, threads, tick);
 }
 
 void FanngIndex::remove(const std::int64_t* ids, std::size_t count, std::size_t threads) {
@@ -30,54 +33,60 @@ void FanngIndex::remove(const std::int64_t* ids, std::size_t count, std::size_t 
 }
 
 void FanngIndex::update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                        std::size_t threads) {
+                        std::size_t threads, const Tick& tick) {
     const Changing changing(*this);
     check_once();
+    if (stranded_) tidy(threads);
     const std::vector<Row> gone = distinct_rows(ids, count);
     rows_.check(rows, count, ids, true);
     if (!graph_) return replace(gone, rows, count, ids);
-    grow(rows, count, ids, gone, threads);
+    grow(rows, count, ids, gone, threads, tick);
     tidy_if_due(threads);
 }
 
 void FanngIndex::check_once() {
     if (checked_) return;
     check_rows(format(), rows_.row(0), rows_.size(), "vectors");
-    if (graph_) check_edges(*graph_, rows_.size());
+    if (graph_) check_graph(*graph_, rows_);
     checked_ = true;
 }
 
 void FanngIndex::grow(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                      const std::vector<Row>& replaced, std::size_t threads) {
+                      const std::vector<Row>& replaced, std::size_t threads, const Tick& tick) {
     // What grows leaves its old memory, which may belong to Python: to be freed when no lock is
     // held.
     const RowsView old = rows_.view();
-    {
+    {  // all the memory that is needed after the graph has grown, and if it cannot grow
         const auto alone = access().alone();
-        if (!alive_.empty()) alive_.resize(rows_.size() + count, 1);
-        rows_.place(rows, count, ids);
+        const std::size_t after = rows_.size() + count;
+        if (alive_.capacity() < after) {
+            alive_.reserve(std::max(after, alive_.capacity() + alive_.capacity() / 2));
+        }
+        rows_.place(rows, count, ids, !replaced.empty());
     }
     if (graph_) {
         grown_ = true;
         try {
-            add_rows(*graph_, rows_, threads, access());
-        } catch (...) {  // no memory: the rows never were
+            add_rows(*graph_, rows_, threads, tick, access());
+        } catch (...) {  // no memory, Ctrl-C: the rows never were
             const auto alone = access().alone();
-            alive_.resize(rows_.size(), 1);
-            for (std::size_t r = settled_; r < rows_.size(); ++r) alive_[r] = 0;
+            alive_.resize(settled_, 1);
+            alive_.resize(rows_.size(), 0);
             removed_ += rows_.size() - settled_;
+            if (rows_.size() > settled_) stranded_ = settled_;
             rows_.abandon();
             settle();
             throw;
         }
     }
     const auto alone = access().alone();
+    if (!alive_.empty()) alive_.resize(rows_.size(), 1);
     hide(replaced);
     rows_.enter();
     settle();
 }
 
-// To be called alone.
+// To be called alone. Where there is no memory it throws, and changes nothing.
 void FanngIndex::hide(const std::vector<Row>& rows) {
     if (rows.empty()) return;
     alive_.resize(rows_.size(), 1);
@@ -93,8 +102,14 @@ bool FanngIndex::untidy() const {
     return removed_ || (grown_ && !unreachable(*graph_).empty());
 }
 
+// Without memory it can wait: what was asked for is done.
 void FanngIndex::tidy_if_due(std::size_t threads) {
-    if (removed_ > std::max<std::size_t>(64, rows_.size() / 50)) tidy(threads);
+    if (removed_ <= std::max<std::size_t>(64, rows_.size() / 50)) return;
+    try {
+        tidy(threads);
+    } catch (const std::bad_alloc&) {
+    } catch (const std::system_error&) {  // no thread
+    }
 }
 
 void FanngIndex::tidy(std::size_t threads) {
@@ -127,6 +142,7 @@ void FanngIndex::take_over(Rows&& rows, Graph&& graph) {
     alive_.clear();
     removed_ = 0;
     grown_ = false;
+    stranded_.reset();
     settle();
     built_.store(true, std::memory_order_release);
 }

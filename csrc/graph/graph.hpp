@@ -75,8 +75,10 @@ inline std::size_t kept_degree(std::uint32_t max_degree) {
 }
 
 // Adds the rows behind the last one of the graph. Searches may run beside it; what they must not
-// see half done is done alone.
-void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access& access = {});
+// see half done is done alone. If it throws, the others are still found and may be searched, but
+// the new ones must be removed (`without_removed`) before any are added again.
+void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick,
+              const Access& access = {});
 
 // Adds the new edge (u, v) in its place. If the list is full it makes room by dropping the end at
 // which most other edges arrive, and returns that end, else kNoRow. Needs counts of arrivals.

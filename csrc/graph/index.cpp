@@ -14,7 +14,9 @@ namespace bitgrove::graph {
 
 void Index::refuse_reentry() const {
     if (changer_.load() == std::this_thread::get_id()) {
-        throw std::logic_error("the index is being changed: its progress callback must not use it");
+        throw std::logic_error(
+            "the index is being changed: its progress callback must not use it, nor a signal "
+            "handler");
     }
 }
 
@@ -130,8 +132,12 @@ void Index::search_all(const Queries& queries, const Tick& tick) const {
 RangeResult Index::range_all(const Queries& queries, float radius, const Tick& tick) const {
     const auto lock = reading();
     check_rows(format(), queries.rows, queries.count, "queries");
+    return scan_range(queries, radius, tick, visible());
+}
+
+RangeResult Index::scan_range(const Queries& queries, float radius, const Tick& tick,
+                              const Allowed& allowed) const {
     const Space space(format());
-    const Allowed allowed = visible();
     std::vector<std::vector<TopK::Item>> found(queries.count);
     const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
         for (std::size_t q = begin; q < end; ++q) {
@@ -160,12 +166,13 @@ RangeResult::RangeResult(const std::vector<std::vector<TopK::Item>>& found, cons
 }
 
 void FlatIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                    std::size_t) {
+                    std::size_t, const Tick&) {
     const Changing changing(*this);
     rows_.check(rows, count, ids, false);
     const RowsView old = rows_.view();  // freed when no lock is held: it may belong to Python
     const auto alone = access().alone();
-    rows_.append(rows, count, ids);
+    rows_.place(rows, count, ids, false);
+    rows_.enter();
     settle();
 }
 
@@ -175,7 +182,7 @@ void FlatIndex::remove(const std::int64_t* ids, std::size_t count, std::size_t) 
 }
 
 void FlatIndex::update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                       std::size_t) {
+                       std::size_t, const Tick&) {
     const Changing changing(*this);
     const std::vector<Row> gone = distinct_rows(ids, count);
     rows_.check(rows, count, ids, true);
@@ -242,7 +249,7 @@ FanngIndex::Prepared FanngIndex::prepare(const Queries& queries, const Asked& as
         }
         options.starts = prepared.starts.data();
     }
-    if (graph_) prepared.entries = entries_of(*graph_, settled_);
+    if (graph_) prepared.entries = entries_of(*graph_, stranded_.value_or(settled_));
     options.entries = prepared.entries;
     return prepared;
 }
@@ -289,9 +296,11 @@ RangeResult FanngIndex::range(const Queries& queries, float radius, const Asked&
     const auto lock = reading();
     Prepared prepared = prepare(queries, asked);
     if (asked.width >= visible_count()) prepared.options.width = rows_.size();
-    std::vector<std::vector<TopK::Item>> found(queries.count);
-    if (rows_.size() == 0) return {found, Space(format())};
+    if (rows_.size() == 0 || (rows_.size() == 1 && !graph_)) {
+        return scan_range(queries, radius, tick, prepared.options.allowed);
+    }
     const Graph& graph = this->graph();
+    std::vector<std::vector<TopK::Item>> found(queries.count);
     for_each_query(queries, tick, [&](Search& search, std::size_t q) {
         const std::uint8_t* query = queries.rows + q * format().row_bytes;
         return search.within(graph, rows_, query, radius, prepared.options, found[q]);

@@ -48,13 +48,14 @@ class Index {
     void search_all(const Queries& queries, const Tick& tick) const;
     RangeResult range_all(const Queries& queries, float radius, const Tick& tick) const;
 
-    // All of these change everything, or throw std::invalid_argument and change nothing.
+    // All of these change everything, or throw and change nothing: std::invalid_argument, what the
+    // tick throws, or for want of memory.
     virtual void add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                     std::size_t threads) = 0;
+                     std::size_t threads, const Tick& tick) = 0;
     virtual void remove(const std::int64_t* ids, std::size_t count, std::size_t threads) = 0;
     // The rows take the place of those of these ids.
     virtual void update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                        std::size_t threads) = 0;
+                        std::size_t threads, const Tick& tick) = 0;
 
     // Around a fork, so that the child can search; see fork.cpp.
     void before_fork();
@@ -84,6 +85,9 @@ class Index {
     // Rows of distinct ids; throws for others.
     std::vector<Row> distinct_rows(const std::int64_t* ids, std::size_t count) const;
     std::vector<Row> rows_of(const std::int64_t* ids, std::size_t count) const;
+    // The rows allowed that are within the radius, by comparing all of them.
+    RangeResult scan_range(const Queries& queries, float radius, const Tick& tick,
+                           const Allowed& allowed) const;
     // Takes rows away and appends others, where there is no graph.
     void replace(const std::vector<Row>& gone, const std::uint8_t* rows, std::size_t count,
                  const std::int64_t* ids);
@@ -113,10 +117,10 @@ class FlatIndex : public Index {
   public:
     using Index::Index;
     void add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-             std::size_t threads) override;
+             std::size_t threads, const Tick& tick) override;
     void remove(const std::int64_t* ids, std::size_t count, std::size_t threads) override;
     void update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                std::size_t threads) override;
+                std::size_t threads, const Tick& tick) override;
     // For an index without rows; takes over what is borrowed.
     void restore(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t count,
                  std::int64_t next_id, bool verify);
@@ -132,12 +136,12 @@ class FanngIndex : public Index {
     std::size_t distances_computed() const { return computed_.load(); }
 
     void add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-             std::size_t threads) override;
+             std::size_t threads, const Tick& tick) override;
     // Rows that are removed vanish from results at once. When they are many, or when no ids are
     // given, the index is tidied: the graph is mended where they were, and their memory is freed.
     void remove(const std::int64_t* ids, std::size_t count, std::size_t threads) override;
     void update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                std::size_t threads) override;
+                std::size_t threads, const Tick& tick) override;
     // Whether rows were removed since the last tidying, or one cannot be reached.
     bool untidy() const;
 
@@ -203,7 +207,7 @@ class FanngIndex : public Index {
     const Graph& graph() const;
     // Appends rows; those replaced vanish in the moment in which the new ones appear.
     void grow(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-              const std::vector<Row>& replaced, std::size_t threads);
+              const std::vector<Row>& replaced, std::size_t threads, const Tick& tick);
     // Searches bear a fault in rows or edges; what changes the graph does not, and calls this
     // first.
     void check_once();
@@ -218,7 +222,8 @@ class FanngIndex : public Index {
 
     std::uint32_t max_degree_;
     std::optional<Graph> graph_;
-    bool grown_ = false;   // since it was last seen that every vertex can be reached
+    bool grown_ = false;  // since it was last seen that every vertex can be reached
+    std::optional<std::size_t> stranded_;  // the first of rows that are in the graph in part
     bool checked_ = true;  // rows and edges; not those of a mapped file until the first change
     std::atomic<bool> built_{false};
     mutable std::atomic<std::size_t> computed_{0};

@@ -34,7 +34,7 @@ enum class Stored {
     exact,     // F32: thresholds, which compare with exact integers
     bits,      // U8, np.packbits order
     bytes,     // I8, never -128, at most 2^16 to a filter
-    integers,  // I32
+    integers,  // I32: numbers of channels or nodes, which the operator checks
 };
 
 struct Role {
@@ -87,6 +87,7 @@ class Node {
     Bytes bytes(std::string_view role) const;
     std::span<const std::int8_t> signed_bytes(std::string_view role) const;
     std::vector<std::int32_t> integers(std::string_view role) const;
+    bool has(std::string_view role) const { return tensor(role) != nullptr; }
     Sides shape(std::string_view role) const;
 
   private:

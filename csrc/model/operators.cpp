@@ -188,6 +188,24 @@ std::size_t forest(Net& net, const Node& node) {
                    {node.input()});
 }
 
+std::size_t ferns(Net& net, const Node& node) {
+    require(node.has("leaf") != node.has("codes"), "either leaf or codes must be there");
+    require(node.has("codes") || !node.has("scale"), "scale belongs to codes, not to leaf");
+    const Sides shape = node.shape("feature");
+    for (const char* role : {"other", "threshold"}) {
+        require(!node.has(role) || node.shape(role) == shape,
+                "other and threshold must have the shape of feature");
+    }
+    const auto feature = node.integers("feature"), other = node.integers("other");
+    const auto threshold = node.floats("threshold"), bias = node.floats("bias");
+    const FernTable table{shape[1], feature, other, threshold, bias};
+    const Value& in = net.value(node.input());
+    OpPtr op = node.has("leaf")
+                   ? make_ferns(in, table, node.floats("leaf"))
+                   : make_ferns(in, table, node.signed_bytes("codes"), node.floats("scale"));
+    return net.add(std::move(op), {node.input()});
+}
+
 }  // namespace
 
 const std::vector<Operator>& operators() {
@@ -274,6 +292,16 @@ const std::vector<Operator>& operators() {
                      {.name = "leaf", .dimensions = 2},
                      optional("bias"),
                      optional("missing", Stored::bits)}},
+        {.name = "ferns",
+         .append = ferns,
+         .tensors =
+             {{.name = "feature", .stored = Stored::integers, .dimensions = 2},
+              {.name = "other", .stored = Stored::integers, .dimensions = 2, .optional = true},
+              {.name = "threshold", .stored = Stored::exact, .dimensions = 2, .optional = true},
+              {.name = "leaf", .dimensions = 2, .optional = true},
+              {.name = "codes", .stored = Stored::bytes, .dimensions = 2, .optional = true},
+              optional("scale", Stored::exact),
+              optional("bias")}},
     };
     return rows;
 }

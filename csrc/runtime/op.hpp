@@ -158,5 +158,19 @@ OpPtr make_pad(const Value& in, const Triple& before, const Triple& after, float
 
 // Of each pixel: bias, and the leaves that its channels reach, added in the order of the trees.
 OpPtr make_forest(const Value& in, const Trees& trees);
+// The questions of random ferns about the channels of a pixel, all of shape [ferns][depth]: is
+// channel `feature` above the threshold (0 if there is none), or above channel `other`? The answers
+// to a fern's questions, the first being bit 0, number its leaf.
+struct FernTable {
+    std::size_t depth;
+    std::span<const std::int32_t> feature, other;
+    Floats threshold, bias;
+};
+// leaf: float32[ferns << depth][out]; the result is the sum of the ferns' leaves in their order,
+// plus bias.
+OpPtr make_ferns(const Value& in, const FernTable& table, Floats leaf);
+// codes: int8, the same in steps of `scale`, one number; the sum is one of integers.
+OpPtr make_ferns(const Value& in, const FernTable& table, std::span<const std::int8_t> codes,
+                 Floats scale);
 
 }  // namespace bitgrove::runtime

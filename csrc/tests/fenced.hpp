@@ -18,7 +18,8 @@ class Fenced {
         base_ = static_cast<char*>(
             mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         CHECK(base_ != MAP_FAILED);
-        CHECK(mprotect(base_ + page, inside, PROT_READ | PROT_WRITE) == 0);
+        // An emulator may refuse to protect nothing.
+        CHECK(inside == 0 || mprotect(base_ + page, inside, PROT_READ | PROT_WRITE) == 0);
         data_ = reinterpret_cast<T*>(base_ + page + (at_end ? inside - n * sizeof(T) : 0));
     }
     Fenced(const Fenced&) = delete;

@@ -138,12 +138,12 @@ void with_the_whole_budget_it_is_exact() {
         const Format format = Format::of(metric, dtype, 11);
         const auto first = random_rows(format, 600, 1), later = random_rows(format, 150, 2);
         FanngIndex index(format, 12);
-        index.add(first.data(), 600, nullptr, 2);
+        index.add(first.data(), 600, nullptr, 2, nullptr);
         BuildOptions options;
         options.threads = 2;
         index.build(options, nullptr);
         for (std::size_t r = 0; r < 150; r += 50) {
-            index.add(later.data() + r * format.row_bytes, 50, nullptr, 2);
+            index.add(later.data() + r * format.row_bytes, 50, nullptr, 2, nullptr);
         }
         const auto queries = random_rows(format, 40, 3);
         const Result expected = exact(index, queries, 9);
@@ -161,11 +161,11 @@ void threads_change_nothing() {
         for (const std::size_t threads : {1, 2, 3, 5}) {
             FanngIndex other(format, 10);
             FanngIndex& index = threads == 1 ? first : other;
-            index.add(rows.data(), 1400, nullptr, threads);
+            index.add(rows.data(), 1400, nullptr, threads, nullptr);
             BuildOptions options;
             options.threads = threads;
             index.build(options, nullptr);
-            index.add(rows.data() + 1400 * format.row_bytes, 100, nullptr, threads);
+            index.add(rows.data() + 1400 * format.row_bytes, 100, nullptr, threads, nullptr);
             CHECK(same(index, first));
         }
     }
@@ -176,13 +176,13 @@ void a_restored_graph_is_the_same_and_grows_the_same() {
         const Format format = Format::of(metric, dtype, 6);
         const auto rows = random_rows(format, 300, 7), later = random_rows(format, 40, 8);
         FanngIndex index(format, 8), again(format, 8);
-        index.add(rows.data(), 300, nullptr, 1);
+        index.add(rows.data(), 300, nullptr, 1, nullptr);
         index.build({}, nullptr);
         const FanngIndex::State state = index.state();
         restore(again, state, stored_of(state), true);
         CHECK(same(again, index));
-        index.add(later.data(), 40, nullptr, 1);
-        again.add(later.data(), 40, nullptr, 1);
+        index.add(later.data(), 40, nullptr, 1, nullptr);
+        again.add(later.data(), 40, nullptr, 1, nullptr);
         CHECK(same(again, index));
     }
 }
@@ -191,7 +191,7 @@ void forged_edges_are_refused_or_harmless() {
     const Format format = Format::of(Metric::l2, Dtype::u8, 5);
     const auto rows = random_rows(format, 200, 9);
     FanngIndex index(format, 8);
-    index.add(rows.data(), 200, nullptr, 1);
+    index.add(rows.data(), 200, nullptr, 1, nullptr);
     index.build({}, nullptr);
     const FanngIndex::State good = index.state();
     Random random(4);
@@ -220,7 +220,7 @@ void a_width_beyond_memory_is_no_wider_than_the_rows() {
     const Format format = Format::of(Metric::l2, Dtype::f32, 4);
     const auto rows = random_rows(format, 90, 21);
     FanngIndex index(format, 8);
-    index.add(rows.data(), 90, nullptr, 1);
+    index.add(rows.data(), 90, nullptr, 1, nullptr);
     BuildOptions options;
     options.width = std::size_t{1} << 60;
     index.build(options, nullptr);
@@ -265,7 +265,7 @@ void searches_and_changes_run_side_by_side() {
     const Format format = Format::of(Metric::l2, Dtype::u8, 8);
     const auto rows = random_rows(format, 500, 13);
     FanngIndex index(format, 10);
-    index.add(rows.data(), 250, nullptr, 2);
+    index.add(rows.data(), 250, nullptr, 2, nullptr);
     index.build({}, nullptr);
     std::atomic<bool> stop{false};
     std::vector<std::thread> askers;
@@ -279,7 +279,7 @@ void searches_and_changes_run_side_by_side() {
         });
     }
     for (std::size_t r = 250; r < 500; r += 10) {
-        index.add(rows.data() + r * format.row_bytes, 10, nullptr, 2);
+        index.add(rows.data() + r * format.row_bytes, 10, nullptr, 2, nullptr);
     }
     index.build({}, nullptr);
     stop = true;
@@ -291,7 +291,7 @@ void a_tick_that_throws_stops_all_threads() {
     const Format format = Format::of(Metric::l2, Dtype::f32, 8);
     const auto rows = random_rows(format, 1500, 17);
     FanngIndex index(format, 10);
-    index.add(rows.data(), 1500, nullptr, 2);
+    index.add(rows.data(), 1500, nullptr, 2, nullptr);
     BuildOptions options;
     options.threads = 3;
     bool thrown = false;

@@ -57,7 +57,7 @@ std::vector<std::int64_t> numbers(std::size_t from, std::size_t until) {
 }
 
 void build(FanngIndex& index, const std::vector<std::uint8_t>& rows, std::size_t count) {
-    index.add(rows.data(), count, nullptr, 1);
+    index.add(rows.data(), count, nullptr, 1, nullptr);
     index.build({}, nullptr);
 }
 
@@ -90,8 +90,8 @@ void threads_change_nothing() {
         const auto gone = numbers(100, 400), changed = numbers(500, 700);
         index.remove(gone.data(), gone.size(), threads);
         index.update(rows.data() + 1000 * kFormat.row_bytes, changed.size(), changed.data(),
-                     threads);
-        index.add(rows.data() + 1200 * kFormat.row_bytes, 300, nullptr, threads);
+                     threads, nullptr);
+        index.add(rows.data() + 1200 * kFormat.row_bytes, 300, nullptr, threads, nullptr);
         index.remove(nullptr, 0, threads);
         const FanngIndex::State state = index.state();
         CHECK(state.rows.count == 1000);
@@ -118,9 +118,9 @@ void what_is_refused_changes_nothing() {
     };
     refuses([&] { index.remove(missing, 2, 1); });
     refuses([&] { index.remove(twice, 3, 1); });
-    refuses([&] { index.update(rows.data(), 2, missing, 1); });
-    refuses([&] { index.update(rows.data(), 3, twice, 1); });
-    refuses([&] { index.add(rows.data(), 2, missing, 1); });
+    refuses([&] { index.update(rows.data(), 2, missing, 1, nullptr); });
+    refuses([&] { index.update(rows.data(), 3, twice, 1, nullptr); });
+    refuses([&] { index.add(rows.data(), 2, missing, 1, nullptr); });
     CHECK(refused == 5);
     CHECK(index.size() == 200 && !index.untidy());
 }
@@ -165,12 +165,13 @@ void searches_and_changes_run_side_by_side() {
     std::thread changer([&] {
         for (int round = 0; round < 3; ++round) {
             const auto ids = numbers(300, 400);
-            index.update(rows.data() + (400 + 100 * round) * kFormat.row_bytes, 100, ids.data(), 2);
+            index.update(rows.data() + (400 + 100 * round) * kFormat.row_bytes, 100, ids.data(), 2,
+                         nullptr);
             index.untidy();
         }
     });
     for (std::size_t r = 0; r < 200; r += 50) {
-        index.add(rows.data() + (1000 + r) * kFormat.row_bytes, 50, nullptr, 2);
+        index.add(rows.data() + (1000 + r) * kFormat.row_bytes, 50, nullptr, 2, nullptr);
         const auto ids = numbers(400 + r, 400 + r + 40);
         index.remove(ids.data(), ids.size(), 2);
     }

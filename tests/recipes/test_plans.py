@@ -30,8 +30,13 @@ PLANS = {module.PLAN.name: module.PLAN for module in MODULES}
 
 def test_every_plan_is_a_recipe_with_its_page():
     assert set(recipes.RECIPES) == {
-        "digits", "relocalisation", "residual-forest-camvid", "smart-mining", *PLANS
-    }  # fmt: skip
+        "digits",
+        "random-ferns",
+        "relocalisation",
+        "residual-forest-camvid",
+        "smart-mining",
+        *PLANS,
+    }
     for module in MODULES:
         folder = Path(module.__file__).parent
         text = (folder / "README.md").read_text()

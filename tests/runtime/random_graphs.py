@@ -319,6 +319,31 @@ class Builder:
             }
         return self.append("forest", (value,), _Value(outs, v.sides, bound=40), {}, tensors)
 
+    def ferns(self, value: int) -> int:
+        v = self.values[value]
+        count, depth = self.random.randint(1, 9), self.random.randint(1, 6)
+        outs = self.random.choice([1, 1, 2, 5, 16, 33])
+        if outs * math.prod(v.sides) > _MOST_NUMBERS:
+            return value
+        shape = (count, depth)
+        tensors: dict[str, npt.NDArray] = {}
+        for role in ("feature", "other") if self.random.random() < 0.4 else ("feature",):
+            tensors[role] = self.numbers.integers(0, v.channels, shape).astype(np.int32)
+        if len(tensors) == 1 and self.random.random() < 0.8:
+            tensors["threshold"] = self.reals(*shape, choices=(-2.0, -0.5, 0.0, 0.5, 1.0))
+        bound = 4.0
+        if self.random.random() < 0.5:
+            tensors["leaf"] = self.factors(count << depth, outs)
+        else:
+            codes = self.numbers.integers(-127, 128, (count << depth, outs))
+            tensors["codes"] = codes.astype(np.int8)
+            tensors["scale"] = np.float32([self.random.choice([0.125, 1.0])])
+            bound = 127.0
+        if self.random.random() < 0.5:
+            tensors["bias"] = self.vector(outs)
+        result = _Value(outs, v.sides, bound=bound * count + 4)
+        return self.append("ferns", (value,), result, {}, tensors)
+
     # What networks are made of: where operators are fused.
 
     def residual(self, value: int) -> int:
@@ -422,6 +447,7 @@ _STEPS = (
     "input_scale",
     "sigmoid",
     "forest",
+    "ferns",
 )
 
 

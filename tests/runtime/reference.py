@@ -283,6 +283,28 @@ def _forest(node: Node, axes: int, x: Tensor) -> Answer:
     return Answer(placed(value), placed(size), grid_of(leaf, bias))
 
 
+def _ferns(node: Node, axes: int, x: Tensor) -> Answer:
+    feature, table = node.tensors["feature"], node.tensors.get("leaf", node.tensors.get("codes"))
+    rows = np.moveaxis(x.numpy(), 1, -1)
+    value, size = np.zeros((2, *rows.shape[:-1], table.shape[1]))
+    for f, questions in enumerate(feature):
+        leaf = np.full(rows.shape[:-1], f << len(questions))
+        for k, channel in enumerate(questions):
+            if "other" in node.tensors:
+                against = rows[..., node.tensors["other"][f, k]]
+            else:
+                against = node.tensors.get("threshold", np.zeros(feature.shape))[f, k]
+            leaf += (rows[..., channel] > against) << k
+        value += table[leaf]
+        size += np.abs(table[leaf])
+    scale = node.tensors.get("scale", np.ones(1)).astype(np.float64)
+    bias = node.tensors.get("bias", np.zeros(1)).astype(np.float64)
+    grid = min(grid_of(table) + grid_of(scale), grid_of(bias))
+    total, sizes = value * scale + bias, size * max(1, abs(scale[0])) + np.abs(bias)
+    back = [torch.from_numpy(np.ascontiguousarray(np.moveaxis(a, -1, 1))) for a in (total, sizes)]
+    return Answer(*back, grid)
+
+
 _MEANINGS: dict[str, Callable[..., Answer]] = {
     "conv": _conv,
     "binary_conv": _binary_conv,
@@ -307,4 +329,5 @@ _MEANINGS: dict[str, Callable[..., Answer]] = {
     "pad": _pad,
     "flatten": _flatten,
     "forest": _forest,
+    "ferns": _ferns,
 }

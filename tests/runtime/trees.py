@@ -80,6 +80,24 @@ def leaves_of(tensors: Mapping[str, npt.NDArray], x: npt.NDArray) -> list[int]:
     return found
 
 
+def outputs_of_rows(tensors: Mapping[str, npt.NDArray], x: npt.NDArray) -> npt.NDArray[np.float32]:
+    """As :func:`outputs_of`, all rows one step at a time."""
+    out = np.zeros((len(x), tensors["leaf"].shape[1]), np.float32)
+    if "bias" in tensors:
+        out += tensors["bias"]
+    for root in tensors["root"]:
+        at = np.full(len(x), root)
+        while (open_ := np.flatnonzero(at >= 0)).size:
+            node = at[open_]
+            value = x[open_, tensors["feature"][node]]
+            right = value > tensors["threshold"][node]
+            if "missing" in tensors:
+                right |= np.isnan(value) & (tensors["missing"][node] == 1)
+            at[open_] = tensors["children"][node, right.astype(int)]
+        out += tensors["leaf"][~at]
+    return out
+
+
 def outputs_of(tensors: Mapping[str, npt.NDArray], x: npt.NDArray) -> npt.NDArray[np.float32]:
     """The result for each row of ``x``, added in float32 in the order of the trees."""
     leaf = tensors["leaf"].astype(np.float32)

@@ -333,6 +333,11 @@ def test_no_row_or_one_needs_no_build(n):
         distances, ids = index.search(np.zeros((1, 2), np.float32), 2)
         np.testing.assert_array_equal(ids, [[0, -1]] if n else [[-1, -1]])
         np.testing.assert_array_equal(distances, [[2, np.inf]] if n else [[np.inf, np.inf]])
+        for radius, filter_, found in [(2.0, None, n), (1.9, None, 0), (2.0, np.zeros(n, bool), 0)]:
+            near = index.range_search(np.zeros((1, 2), np.float32), radius, filter=filter_)
+            np.testing.assert_array_equal(near.limits, [0, found])
+            np.testing.assert_array_equal(near.distances, [2.0] * found)
+            np.testing.assert_array_equal(near.ids, [0] * found)
         index.build()
 
 
@@ -346,8 +351,14 @@ def test_a_few_rows_are_all_found(n):
 def test_search_before_build_says_what_to_do():
     index = Fanng(2)
     index.add(np.zeros((2, 2), np.float32))
-    with pytest.raises(RuntimeError, match=r"no graph; call build\(\) first"):
-        index.search(np.zeros((1, 2), np.float32), 1)
+    query = np.zeros((1, 2), np.float32)
+    for ask in (
+        lambda: index.search(query, 1),
+        lambda: index.range_search(query, 1.0),
+        lambda: index.search_by_backtracking(query, 1, budget=1),
+    ):
+        with pytest.raises(RuntimeError, match=r"no graph; call build\(\) first"):
+            ask()
 
 
 def test_a_budget_below_k_is_refused():

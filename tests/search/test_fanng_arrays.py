@@ -62,6 +62,12 @@ BROKEN_ARRAYS = {
     "longer vectors": (lambda a: a.update(vectors=np.zeros((300, 13), np.float32)), "vectors"),
     "too few codes": (lambda a: a.update(codes=a["codes"][1:]), "^codes"),
     "longer codes": (lambda a: a.update(codes=np.zeros((300, 64), np.uint8)), "^codes"),
+    "a code of other elements": (
+        lambda a: a["codes"].__setitem__((9, 3), a["codes"][9, 3] ^ 1),
+        "^codes: that of row 9 does not stand for its elements",
+    ),
+    "a code with a tail": (lambda a: a["codes"].__setitem__((9, -1), 1), "^codes: that of row 9"),
+    "a step of other codes": (lambda a: a["low"].__iadd__(1), "^codes: that of row 0"),
     "a low that is infinite": (lambda a: a["low"].__setitem__(0, np.inf), "^low"),
     "too few lows": (lambda a: a.update(low=a["low"][1:]), "^low"),
     "an array too many": (lambda a: a.update(more=a["low"]), "arrays: .*more"),

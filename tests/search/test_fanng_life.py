@@ -1,10 +1,12 @@
 """Rows come and go; what is left is what a dict of vectors would hold."""
 
+import multiprocessing
 import os
 import pickle
 import signal
 import threading
 import time
+import warnings
 from datetime import timedelta
 
 import numpy as np
@@ -525,6 +527,91 @@ def _child_can_use(index, rows, changes):
     except RuntimeError as error:  # in the middle of a change
         return changes and "forked while another thread" in str(error)
     return len(index) == 999 and index.search(rows[1:2], 1).ids[0, 0] != 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_may_come_while_a_thread_loads_and_adds():
+    # What an index grows out of after it was loaded belongs to Python: to free it under a lock for
+    # which a fork waits would stop both for ever, since the forking thread holds Python's lock.
+    parent = multiprocessing.get_context("spawn").Process(target=_fork_beside_additions)
+    parent.start()
+    parent.join(60)
+    if parent.exitcode is None:
+        parent.kill()
+    assert parent.exitcode == 0
+
+
+def _fork_beside_additions():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+    rows = gaussian(300, 8)
+    index = built(rows)
+    arrays, settings = index.arrays(), index.settings()
+    done = threading.Event()
+
+    def load_and_add():
+        while not done.is_set():
+            copies = {name: array.copy() for name, array in arrays.items()}
+            Fanng.from_arrays(copies, settings).add(rows[:1])
+
+    worker = threading.Thread(target=load_and_add, daemon=True)
+    worker.start()
+    for _ in range(40):
+        until = time.perf_counter() + 0.003
+        while time.perf_counter() < until:  # so that the thread waits for Python
+            pass
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)  # what hangs is killed
+            found = index.search(rows[:5], 1, threads=1).ids[:, 0]
+            os._exit(int((found != np.arange(5)).any()))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    done.set()
+    worker.join()
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer")
+@pytest.mark.parametrize("adds", [True, False])
+def test_ctrl_c_stops_what_adds_rows_and_nothing_was_added(tmp_path, adds):
+    rows, ids = gaussian(8000, 32), np.arange(8000)
+
+    def change():
+        if adds:
+            index.add(*given, threads=1)
+        else:
+            index.update(*given[::-1], threads=1)
+
+    if adds:
+        index, given = built(rows[:1000]), (rows[1000:], ids[1000:])
+    else:
+        index, given = built(rows), (gaussian(8000, 32, seed=1), ids)
+    count, queries = len(index), rows[:50]
+    before = exactly(index, queries)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        started = time.process_time()
+        with pytest.raises(KeyboardInterrupt):
+            change()
+        stopped = time.process_time() - started
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
+    assert len(index) == count
+    np.testing.assert_array_equal(exactly(index, queries).ids, before.ids)
+    index.save(tmp_path / "index")
+    assert_same(Fanng.load(tmp_path / "index"), index)
+    started = time.process_time()
+    change()
+    assert stopped < 0.7 * (time.process_time() - started)
+    found = index.search(given[0][:200], 1)
+    np.testing.assert_array_equal(found.ids[:, 0], given[1][:200])
 
 
 # --- arrays of other libraries

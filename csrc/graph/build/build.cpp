@@ -124,7 +124,8 @@ Graph build_graph(Rows& rows, std::uint32_t max_degree, const BuildOptions& opti
     return graph;
 }
 
-void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access& access) {
+void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Tick& tick,
+              const Access& access) {
     constexpr std::size_t kAtOnce = 4096;  // some milliseconds without searches
     graph.edges.forget_arrivals();
     // What grows leaves its old memory, which may belong to Python: to be freed when no lock is
@@ -151,13 +152,12 @@ void add_rows(Graph& graph, const Rows& rows, std::size_t threads, const Access&
         std::swap(graph.codes, codes);
     }
     insert_vertices(graph, rows, vertices,
-                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride()), access, held},
-                    nullptr);
+                    {threads, kWidth, 1.1f, kept_degree(graph.edges.stride()), access, held}, tick);
     if (rows.size() - graph.checked > graph.checked / 10) {
-        repair_all(graph, rows, threads, nullptr, access);
+        repair_all(graph, rows, threads, tick, access);
     } else {
-        repair(graph, rows, vertices, Begin::entries, threads, nullptr, access);
-        repair(graph, rows, vertices, Begin::start, threads, nullptr, access);
+        repair(graph, rows, vertices, Begin::entries, threads, tick, access);
+        repair(graph, rows, vertices, Begin::start, threads, tick, access);
     }
 }
 

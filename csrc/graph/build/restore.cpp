@@ -1,9 +1,11 @@
 #include "restore.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "prepare.hpp"
 
@@ -18,7 +20,17 @@ std::string of_row(std::size_t row) {
     return " of row " + std::to_string(row);
 }
 
-}  // namespace
+void check_codes(const Graph& graph, const Rows& rows) {
+    const Coder& coder = graph.codes->coder();
+    std::vector<std::uint8_t> code(graph.codes->stride());
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+        const float lift = graph.lift.empty() ? 0 : graph.lift[r];
+        coder.encode(rows.format(), rows.row(r), lift, code.data());
+        if (std::memcmp(code.data(), graph.codes->code(r), code.size()) != 0) {
+            refuse("codes: that" + of_row(r) + " does not stand for its elements");
+        }
+    }
+}
 
 void check_edges(const Graph& graph, std::size_t rows) {
     for (std::size_t r = 0; r < rows; ++r) {
@@ -44,6 +56,13 @@ void check_edges(const Graph& graph, std::size_t rows) {
             refuse("edges: row " + std::to_string(r) + " cannot be reached from the start");
         }
     }
+}
+
+}  // namespace
+
+void check_graph(const Graph& graph, const Rows& rows) {
+    check_edges(graph, rows.size());
+    if (graph.codes) check_codes(graph, rows);
 }
 
 Graph restore_graph(const Rows& rows, std::uint32_t max_degree, Stored stored, bool verify) {
@@ -97,7 +116,7 @@ Graph restore_graph(const Rows& rows, std::uint32_t max_degree, Stored stored, b
     graph.start = static_cast<Row>(stored.start);
     graph.edges = Edges(max_degree, std::move(stored.edges), n);
     for (std::size_t r = 0; r < n; ++r) graph.linked += graph.twins.is_vertex(static_cast<Row>(r));
-    if (verify) check_edges(graph, n);
+    if (verify) check_graph(graph, rows);
     return graph;
 }
 

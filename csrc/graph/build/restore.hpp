@@ -23,7 +23,8 @@ struct Stored {
 // nothing else.
 Graph restore_graph(const Rows& rows, std::uint32_t max_degree, Stored stored, bool verify);
 
-// What `verify` checks of the edges. Throws std::invalid_argument.
-void check_edges(const Graph& graph, std::size_t rows);
+// What `verify` checks of the edges and codes: that they are those of these rows. Throws
+// std::invalid_argument.
+void check_graph(const Graph& graph, const Rows& rows);
 
 }  // namespace bitgrove::graph

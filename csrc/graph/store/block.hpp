@@ -3,7 +3,6 @@
 // file; then its owner travels with the pointer.
 #pragma once
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -24,12 +23,12 @@ Block<T> allocate_block(std::size_t count) {
     constexpr std::size_t kLine = 64, kHuge = std::size_t{2} << 20;
     const std::size_t bytes = (count * sizeof(T) + kLine - 1) / kLine * kLine + kLine;
     const bool huge = bytes >= 2 * kHuge;
-    void* memory = nullptr;
-    if (posix_memalign(&memory, huge ? kHuge : kLine, bytes) != 0) throw std::bad_alloc();
+    const std::align_val_t alignment{huge ? kHuge : kLine};
+    void* const memory = ::operator new(bytes, alignment);
 #if defined(__linux__)
     if (huge) madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
-    return Block<T>(static_cast<T*>(memory), [](T* p) { std::free(p); });
+    return Block<T>(static_cast<T*>(memory), [=](T* p) { ::operator delete(p, alignment); });
 }
 
 // Memory of someone else, kept alive by `owner`.

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "../key.hpp"
@@ -16,7 +17,7 @@ class IdMap {
     void rebuild(const std::int64_t* ids, std::size_t rows) {
         std::size_t slots = 16;
         while (slots < 2 * rows + 2) slots *= 2;
-        slots_.assign(slots, kNoRow);
+        slots_ = std::vector<Row>(slots, kNoRow);
         size_ = 0;
         for (std::size_t r = 0; r < rows; ++r) insert(ids, static_cast<Row>(r));
     }
@@ -29,16 +30,22 @@ class IdMap {
 
     // The row's id must not be in the map.
     void insert(const std::int64_t* ids, Row row) {
-        if (2 * (size_ + 1) >= slots_.size()) {
-            std::vector<Row> rows;
-            for (const Row held : slots_) {
-                if (held != kNoRow) rows.push_back(held);
-            }
-            slots_.assign(2 * slots_.size(), kNoRow);
-            for (const Row held : rows) place(ids, held);
-        }
+        reserve(ids, 1);
         place(ids, row);
         ++size_;
+    }
+
+    // So many more can be inserted, also after others were erased, without memory. May throw, and
+    // changes nothing then.
+    void reserve(const std::int64_t* ids, std::size_t more) {
+        std::size_t slots = slots_.size();
+        while (2 * (size_ + more) >= slots) slots *= 2;
+        if (slots == slots_.size()) return;
+        std::vector<Row> held(slots, kNoRow);
+        std::swap(held, slots_);
+        for (const Row row : held) {
+            if (row != kNoRow) place(ids, row);
+        }
     }
 
     // The id must be in the map. Later entries move up, so that no gap ends a search too early.

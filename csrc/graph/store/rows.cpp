@@ -22,7 +22,7 @@ constexpr std::int64_t kMaxId = std::numeric_limits<std::int64_t>::max() - 1;
 
 void Rows::append(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
     check(rows, count, ids, false);
-    place(rows, count, ids);
+    place(rows, count, ids, false);
     enter();
 }
 
@@ -53,32 +53,35 @@ void Rows::check(const std::uint8_t* rows, std::size_t count, const std::int64_t
     }
 }
 
-void Rows::place(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids) {
+void Rows::place(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+                 bool free_soon) {
     if (count == 0) return;
     reserve(size_ + count);
-    std::memcpy(data_.get() + size_ * format_.row_bytes, rows, count * format_.row_bytes);
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto follows = next_id_ + static_cast<std::int64_t>(size_ - entered_ + i);
-        ids_[size_ + i] = ids ? ids[i] : follows;
+    const auto id = [&](std::size_t i) {
+        return ids ? ids[i] : next_id_ + static_cast<std::int64_t>(i);
+    };
+    bool runs = running() && found_ == size_ && !free_soon;
+    for (std::size_t i = 0; runs && i < count; ++i) {
+        runs = id(i) == static_cast<std::int64_t>(size_ + i);
     }
+    if (!runs) {
+        if (running()) make_map();
+        map_.reserve(ids_.get(), count);
+    }
+    std::memcpy(data_.get() + size_ * format_.row_bytes, rows, count * format_.row_bytes);
+    for (std::size_t i = 0; i < count; ++i) ids_[size_ + i] = id(i);
     size_ += count;
 }
 
 void Rows::enter() {
-    bool runs = running();
-    for (std::size_t r = entered_; r < size_; ++r) {
-        runs = runs && ids_[r] == static_cast<std::int64_t>(r);
-        next_id_ = std::max(next_id_, ids_[r] + 1);
+    for (; entered_ < size_; ++entered_) {
+        next_id_ = std::max(next_id_, ids_[entered_] + 1);
+        if (!running()) map_.insert(ids_.get(), static_cast<Row>(entered_));
     }
-    if (!runs) {
-        if (running()) make_map();
-        for (; entered_ < size_; ++entered_) map_.insert(ids_.get(), static_cast<Row>(entered_));
-    }
-    entered_ = size_;
+    if (running()) found_ = entered_;
 }
 
 void Rows::abandon() {
-    if (running()) make_map();
     entered_ = size_;
 }
 
@@ -93,7 +96,7 @@ void Rows::attach(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t
     Rows fresh(format_);
     fresh.data_ = std::move(rows);
     fresh.ids_ = std::move(ids);
-    fresh.size_ = fresh.entered_ = fresh.capacity_ = count;
+    fresh.size_ = fresh.entered_ = fresh.found_ = fresh.capacity_ = count;
     fresh.next_id_ = next_id;
     if (!runs) {
         fresh.make_map();
@@ -106,7 +109,7 @@ void Rows::attach(Block<std::uint8_t> rows, Block<std::int64_t> ids, std::size_t
 
 Row Rows::find(std::int64_t id) const {
     if (running()) {
-        return id >= 0 && id < static_cast<std::int64_t>(entered_) ? static_cast<Row>(id) : kNoRow;
+        return id >= 0 && id < static_cast<std::int64_t>(found_) ? static_cast<Row>(id) : kNoRow;
     }
     return map_.find(ids_.get(), id);
 }
@@ -125,14 +128,14 @@ void Rows::rearrange(const std::vector<Row>& kept) {
         fresh.ids_[r] = ids_[kept[r]];
         runs = runs && fresh.ids_[r] == static_cast<std::int64_t>(r);
     }
-    fresh.size_ = fresh.entered_ = kept.size();
+    fresh.size_ = fresh.entered_ = fresh.found_ = kept.size();
     fresh.next_id_ = next_id_;
     if (!runs) fresh.make_map();
     *this = std::move(fresh);
 }
 
 void Rows::make_map() {
-    map_.rebuild(ids_.get(), entered_);
+    map_.rebuild(ids_.get(), found_);
 }
 
 void Rows::reserve(std::size_t rows) {

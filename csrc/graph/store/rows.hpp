@@ -37,10 +37,12 @@ class Rows {
     void append(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids);
 
     // The parts of `append`. Rows that were placed are not found by their ids until they enter.
-    // `free_soon` says that the ids are those of rows that will release them before that.
+    // `free_soon` says that the ids are those of rows that will release them before that. Only
+    // `place` needs memory, and changes nothing where there is none: what follows cannot fail.
     void check(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
                bool free_soon) const;
-    void place(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids);
+    void place(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
+               bool free_soon);
     void enter();
     void abandon();  // never to be found
 
@@ -51,7 +53,8 @@ class Rows {
 
     // The row of an id, or kNoRow.
     Row find(std::int64_t id) const;
-    // Makes the id of a row free, so that another row may take it; the row keeps showing it.
+    // Makes the id of a row free, so that another row may take it; the row keeps showing it. The
+    // first one may need memory, before it changes anything.
     void release_id(Row row);
 
     // Keeps the rows listed, in this order. All other rows must have released their ids.
@@ -61,12 +64,13 @@ class Rows {
 
   private:
     void reserve(std::size_t rows);
-    // Rows 0 .. entered hold the ids 0 .. entered, in order: then no map is needed.
+    // Rows 0 .. found hold the ids 0 .. found, in order: then no map is needed. Those behind them,
+    // if they entered, were abandoned.
     bool running() const { return map_.empty(); }
     void make_map();
 
     Format format_;
-    std::size_t size_ = 0, entered_ = 0, capacity_ = 0;
+    std::size_t size_ = 0, entered_ = 0, found_ = 0, capacity_ = 0;
     Block<std::uint8_t> data_;
     Block<std::int64_t> ids_;
     IdMap map_;

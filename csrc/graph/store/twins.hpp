@@ -20,31 +20,36 @@ class Twins {
     // The vertex of every row; empty if every row is one.
     const std::vector<Row>& vertices_of_rows() const { return vertex_; }
 
-    // Appends the next row, as a vertex or as a twin of an earlier one.
+    // Appends the next row, as a vertex or as a twin of an earlier one. Where there is no memory it
+    // throws, and changes nothing.
     Row append(const Rows& rows) {
         if (2 * (size_ + 1) > slots_.size()) grow(rows);
         const Row row = static_cast<Row>(size_);
         Row& slot = find(rows, row);
         const Row vertex = slot == kNoRow ? row : slot;
-        if (slot == kNoRow) slot = row;
         append_as(rows, vertex);
+        slot = vertex;
         return vertex;
     }
 
     // Appends the next row as a twin of `vertex`, or with its own number as a vertex.
     void append_as(const Rows& rows, Row vertex) {
-        const Row row = static_cast<Row>(size_++);
-        if (!vertex_.empty()) vertex_.push_back(vertex);
-        if (vertex == row) return;
-        if (vertex_.empty()) {
-            vertex_.resize(size_);
-            for (Row r = 0; r < row; ++r) vertex_[r] = r;
-            vertex_[row] = vertex;
+        const Row row = static_cast<Row>(size_);
+        if (vertex == row) {
+            if (!vertex_.empty()) vertex_.push_back(vertex);
+        } else {
+            auto& group = groups_[vertex];
+            if (group.capacity() < group.size() + 2) group.reserve(2 * group.size() + 2);
+            if (vertex_.empty()) {
+                vertex_.resize(row);
+                for (Row r = 0; r < row; ++r) vertex_[r] = r;
+            }
+            vertex_.push_back(vertex);
+            if (group.empty()) group.push_back(vertex);
+            const auto lower = [&](Row a, Row b) { return rows.id(a) < rows.id(b); };
+            group.insert(std::lower_bound(group.begin(), group.end(), row, lower), row);
         }
-        auto& group = groups_[vertex];
-        if (group.empty()) group.push_back(vertex);
-        const auto lower = [&](Row a, Row b) { return rows.id(a) < rows.id(b); };
-        group.insert(std::lower_bound(group.begin(), group.end(), row, lower), row);
+        ++size_;
     }
 
     // All rows equal to this vertex, itself too, by rising id; empty if it has no twin.

@@ -6,6 +6,7 @@ from math import prod
 
 from ..runtime import Graph
 from ._onnx_builder import Builder, Dialect, Value
+from ._onnx_ferns import ferns
 from ._onnx_layers import binary_conv, byte_conv, conv, input_scale
 from ._onnx_pointwise import (
     Convert,
@@ -46,6 +47,7 @@ CONVERTERS: dict[str, Convert] = {
     "upsample": upsample,
     "pad": pad,
     "flatten": flatten,
+    "ferns": ferns,
 }
 """By the operator's name, without the number of axes."""
 

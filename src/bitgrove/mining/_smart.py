@@ -29,9 +29,8 @@ class SmartMiner:
     hard ones but for those below a bound that :class:`KappaController` moves.
 
     Source: Harwood, Kumar, Carneiro, Reid and Drummond, "Smart Mining for Deep Metric Learning",
-    ICCV 2017, alg. 1 and the adaptive controller. Differences: the graph is refined, which the
-    paper leaves out; the training error is the share of an epoch's triplets with a loss; that of
-    epochs without mining is not told to the controller.
+    ICCV 2017, alg. 1 and the adaptive controller. Differences: the training error is the share of
+    an epoch's triplets with a loss; that of epochs without mining is not told to the controller.
 
     Args:
         labels: ``int[n]``, the class of every training image. An image that is alone in its class
@@ -190,7 +189,7 @@ class SmartMiner:
             return flat.search(rows, k, threads=self._threads)
         index = Fanng(rows.shape[1])
         index.add(rows)
-        index.build_by_traversal(self._threads, self._seed, success=_SUCCESS)
+        index.build_by_traversal(self._threads, self._seed, success=_SUCCESS, refine=False)
         return index.search_by_backtracking(
             rows, k, budget=_EFFORT * k, starts=np.arange(len(rows)), threads=self._threads
         )

@@ -14,6 +14,7 @@ from . import (
 )
 from ._study import study as _study
 from .digits import run as _digits
+from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
 from .residual_forest import run as _residual_forest
 from .smart_mining import run as _smart_mining
@@ -22,6 +23,7 @@ _STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, bina
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
+    "random-ferns": _random_ferns,
     "relocalisation": _relocalisation,
     "residual-forest-camvid": _residual_forest,
     "smart-mining": _smart_mining,

@@ -2,8 +2,10 @@
 
 from ._artifact import Artifact as Artifact
 from ._examples import Examples as Examples
+from ._forest import Forest as Forest
 from ._graph import Graph as Graph
 from ._graph import Node as Node
+from ._link import Link as Link
 from ._precision import RealDtype as RealDtype
 from ._precision import check_real_dtype as check_real_dtype
 from ._preprocessing import ImageError as ImageError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from .. import files
 from ._examples import Examples
 from ._graph import Graph
+from ._link import Link, check_classes, check_link
 from ._precision import RealDtype, check_real_dtype
 from ._preprocessing import Preprocessing
 
 _KIND, _OLDEST, _VERSION = "grove", 2, 4
-_OPERATORS_OF_4 = frozenset({"forest"})
+_OPERATORS_OF_4 = frozenset({"ferns", "forest"})
 
 
 @dataclass(slots=True)
@@ -32,8 +33,15 @@ class Artifact:
     """How a picture becomes the network's input; without it only tensors can be run."""
     examples: Examples | None = None
     """Remembered images; without them a model classifies by its logits and cannot be taught."""
+    link: Link = "softmax"
+    """How the logits become probabilities."""
+    classes: list[str] | list[int] | None = None
+    """Of a forest on rows, what its answers stand for."""
 
     def __post_init__(self) -> None:
+        check_link(self.link)
+        if self.classes is not None:
+            check_classes(self.classes)
         prep = self.preprocessing
         if prep and (prep.channels, prep.height, prep.width) != self.graph.input:
             raise ValueError(
@@ -90,7 +98,9 @@ class Artifact:
         examples = self.examples
         if examples:
             examples = Examples.from_dict(examples.to_dict(), examples.arrays())
-        return Artifact(graph, self.labels and list(self.labels), self.preprocessing, examples)
+        return replace(
+            self, graph=graph, labels=self.labels and list(self.labels), examples=examples
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file atomically: a reader sees the old content or the new one."""
@@ -98,6 +108,10 @@ class Artifact:
         arrays = self.graph.arrays()
         if self.preprocessing:
             metadata["preprocessing"] = self.preprocessing.to_dict()
+        if self.link != "softmax":
+            metadata["link"] = self.link
+        if self.classes is not None:
+            metadata["classes"] = self.classes
         if self.examples:
             metadata["examples"] = self.examples.to_dict()
             arrays |= self.examples.arrays()
@@ -105,6 +119,8 @@ class Artifact:
 
     def _version(self, metadata: dict[str, Any]) -> int:
         """The oldest version of the format that has all that the file holds."""
+        if "link" in metadata or "classes" in metadata:
+            return 4
         if any(node.op in _OPERATORS_OF_4 for node in self.graph.nodes):
             return 4
         is_new = any("shared" in node for node in metadata["network"]["nodes"]) or any(
@@ -141,6 +157,8 @@ class Artifact:
                 labels=labels,
                 preprocessing=prep and Preprocessing.from_dict(_table(prep, "preprocessing")),
                 examples=examples and Examples.from_dict(_table(examples, "examples"), arrays),
+                link=check_link(metadata.get("link", "softmax")),
+                classes=_classes(metadata.get("classes")),
             )
         except ValueError as error:
             raise files.FileFormatError(f"{path}: {error}") from None
@@ -149,4 +167,10 @@ class Artifact:
 def _table(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"'{name}' is missing or no table")
+    return value
+
+
+def _classes(value: Any) -> list[str] | list[int] | None:
+    if value is not None and not isinstance(value, list):
+        raise ValueError("classes must be a list")
     return value

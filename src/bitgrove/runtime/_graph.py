@@ -163,10 +163,22 @@ OPS: dict[str, OpSpec] = {
         },
         optional=frozenset({"bias", "missing"}),
     ),
+    "ferns": OpSpec(
+        tensors={
+            "feature": Tensor(("int32",), 2),
+            "other": Tensor(("int32",), 2),
+            "threshold": Tensor(("float32",), 2),  # compared with bytes, exactly
+            "leaf": Tensor(_REAL, 2),
+            "codes": Tensor(("int8",), 2),
+            "scale": Tensor(("float32",)),
+            "bias": _VECTOR,
+        },
+        optional=frozenset({"other", "threshold", "leaf", "codes", "scale", "bias"}),
+    ),
 }
 """By the name of the executor's method."""
 
-_NEUTRAL = {"scale": 1.0, "bias": 0.0, "before": 0.0, "after": 0.0, "threshold": 0.0, "missing": 0}
+_NEUTRAL = {"scale": 1.0, "bias": 0.0, "before": 0.0, "after": 0.0, "threshold": 0.0}
 """What an absent tensor stands for."""
 
 
@@ -308,6 +320,13 @@ class Graph:
     def outputs(self) -> list[int]:
         """What a session reads: logits and embedding, each once."""
         return list(dict.fromkeys([self.logits, self.embedding]))
+
+    @property
+    def takes_nan(self) -> bool:
+        """Whether nothing but forests that know missing values reads the image."""
+        readers = [node for node in self.nodes if 0 in node.inputs]
+        known = [node.op == "forest" and "missing" in node.tensors for node in readers]
+        return bool(known) and all(known) and 0 not in (self.logits, self.embedding)
 
     def build(self, outputs: list[int]) -> _core.Network:
         """Hand the nodes to the executor, which checks how their shapes fit.

@@ -17,6 +17,7 @@ from ..kernels import simd_level
 from ._artifact import Artifact
 from ._checks import check_count, check_threads
 from ._graph import Graph
+from ._link import probabilities
 from ._preprocessing import ImageSource, Preprocessing
 from ._profile import Profile, profile_graph
 
@@ -74,7 +75,8 @@ class Session:
         Args:
             x: standardised images ``float32[n, c, h, w]``, without NaN; ``[n, c, l]`` or
                 ``[n, c, d, h, w]`` for a model of series or volumes. Infinities are taken: where a
-                real layer meets them, the result holds NaN or infinities.
+                real layer meets them, the result holds NaN or infinities. NaN is taken where
+                nothing but forests that know missing values reads the image.
 
         Returns:
             Logits ``float32[n, classes]``; of a network that makes a map of more than one pixel,
@@ -119,7 +121,9 @@ class Session:
         outputs = self._outputs(x)
         examples = self.artifact.examples
         if examples is None:
-            scores = _softmax(outputs[self.artifact.graph.logits])
+            if self.artifact.link == "identity" and self.artifact.labels is None:
+                raise ValueError("this model has no classes: run gives its values")
+            scores = probabilities(outputs[self.artifact.graph.logits], self.artifact.link)
             return [Prediction(self._label(p), float(p.max()), []) for p in scores]
         embeddings = outputs[self.artifact.graph.embedding]
         wanted = min(max(k, examples.k), len(examples))
@@ -198,7 +202,8 @@ class Session:
 
     def _label(self, scores: npt.NDArray) -> str:
         best = int(scores.argmax())
-        return self.artifact.labels[best] if self.artifact.labels else str(best)
+        names = self.artifact.labels or self.artifact.classes
+        return str(names[best]) if names else str(best)
 
     def _check_labels(self) -> None:
         classes = int(np.prod(self._network.shape(self.artifact.graph.logits)))
@@ -234,7 +239,9 @@ def check_input(x: npt.NDArray[np.float32], graph: Graph) -> None:
     if x.shape[1:] != graph.input:
         expected = ", ".join(map(str, graph.input))
         raise ValueError(f"x must have shape (n, {expected}), got {x.shape}")
-    if x.size and math.isnan(x.min()):  # a minimum with NaN is NaN, and quickly found
+    if (
+        x.size and not graph.takes_nan and math.isnan(x.min())
+    ):  # a minimum with NaN is NaN, and quickly found
         raise ValueError("x must not hold NaN: its sign is undefined")
 
 
@@ -271,8 +278,3 @@ def load(path: str | os.PathLike[str], threads: int = 1) -> Session:
         return Session(artifact, threads)
     except ValueError as error:
         raise FileFormatError(f"{path}: {error}") from None
-
-
-def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    return shifted / shifted.sum(1, keepdims=True)

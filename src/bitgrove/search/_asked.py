@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,11 @@ import numpy.typing as npt
 
 from ..interfaces import describe
 from ._layout import Array, as_numpy, positive_int
+
+Progress = Callable[[int, int, str], object]
+"""Called as ``progress(done, total, stage)``."""
+
+_MAX_WIDTH = 1 << 31
 
 
 def check_budget(budget: int | timedelta | None, k: int) -> tuple[int, int]:
@@ -118,3 +124,38 @@ def check_ids(name: str, ids: Any) -> npt.NDArray[np.int64]:
     if not isinstance(ids, np.ndarray) or ids.dtype != np.int64 or ids.ndim != 1:
         raise TypeError(f"{name} must be an int64 array with one axis, got {describe(ids)}")
     return np.require(ids, requirements=["C", "A"])
+
+
+def check_seed(seed: Any) -> int:
+    """A seed of 64 bits.
+
+    Raises:
+        TypeError: no int.
+        ValueError: out of range.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"seed must be an int, got {describe(seed)}")
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed must be in 0 ..= 2^64 - 1, got {seed}")
+    return int(seed)
+
+
+def check_width(width: Any) -> int:
+    """Candidates of a walk; those that no index could hold are cut off.
+
+    Raises:
+        TypeError: no int.
+        ValueError: below 1.
+    """
+    return min(positive_int("width", width), _MAX_WIDTH)
+
+
+def check_progress(progress: Progress | None) -> Progress | None:
+    """What is to be called, if anything.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, got {describe(progress)}")
+    return progress

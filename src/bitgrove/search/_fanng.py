@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Self, final
 
@@ -10,29 +10,31 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from ..interfaces import Neighbours, RangeNeighbours, describe
+from ..interfaces import Neighbours, RangeNeighbours
 from ._asked import (
+    Progress,
     check_budget,
     check_filter,
     check_flag,
     check_number,
+    check_progress,
     check_radius,
+    check_seed,
     check_starts,
+    check_width,
 )
-from ._index import RowIndex, check_type, layout_from, usable_threads
+from ._index import check_type, layout_from, usable_threads
 from ._journal import Operation
 from ._layout import Array, Layout, as_bytes, positive_int
+from ._paper import PaperGraph
 from ._quality import Trial, least_width
 from ._stored import modern, restore
 
-_MAX_WIDTH = 1 << 31
 _MAX_TUNED_WIDTH = 1 << 16
-
-Progress = Callable[[int, int, str], object]
 
 
 @final
-class Fanng(RowIndex[_core.FanngIndex]):
+class Fanng(PaperGraph):
     """Fast approximate neighbours on a graph whose longer edges are occluded by shorter ones.
 
     Add rows, :meth:`build` once, then search; rows added later join the graph.
@@ -70,22 +72,8 @@ class Fanng(RowIndex[_core.FanngIndex]):
     def __init__(
         self, dim: int, metric: str = "l2", dtype: str = "float32", *, max_degree: int = 64
     ) -> None:
-        layout = Layout(dim, metric, dtype)
-        self._max_degree = positive_int("max_degree", max_degree)
-        if not 4 <= self._max_degree <= 1024:
-            raise ValueError(f"max_degree must be in 4 ..= 1024, got {max_degree}")
-        super().__init__(layout, _core.FanngIndex(dim, metric, layout.held_dtype, self._max_degree))
+        super().__init__(Layout(dim, metric, dtype), max_degree)
         self._width = _core.DEFAULT_WIDTH
-
-    @property
-    def max_degree(self) -> int:
-        """Most edges of a row."""
-        return self._max_degree
-
-    @property
-    def built(self) -> bool:
-        """Whether there is a graph; then rows that are added join it."""
-        return self._native.built
 
     @property
     def width(self) -> int:
@@ -94,14 +82,9 @@ class Fanng(RowIndex[_core.FanngIndex]):
 
     @width.setter
     def width(self, width: int) -> None:
-        width = _checked_width(width)
+        width = check_width(width)
         with self._storage.changing(Operation("set", values={"width": width})):
             self._width = width
-
-    @property
-    def distances_computed(self) -> int:
-        """Distances that searches of this index have computed so far, all queries together."""
-        return self._native.distances_computed
 
     def build(
         self,
@@ -137,69 +120,10 @@ class Fanng(RowIndex[_core.FanngIndex]):
         relax, codes = check_number("relax", relax), check_flag("codes", codes)
         if not 1.0 <= relax <= 2.0:
             raise ValueError(f"relax must be in 1 ..= 2, got {relax}")
-        seed, width = _checked_seed(seed), _checked_width(width)
+        seed, width = check_seed(seed), check_width(width)
         with self._storage.changing(None):
             self._native.build(
-                usable_threads(threads), seed, width, relax, codes, _called(progress)
-            )
-
-    def build_by_traversal(
-        self,
-        threads: int | None = None,
-        seed: int = 0,
-        progress: Progress | None = None,
-        *,
-        success: float = 0.90,
-        tau: float = 0.0,
-        refine: bool = True,
-    ) -> None:
-        """Build the graph as the paper does; an earlier graph is replaced.
-
-        Traverse-add on random pairs of rows (alg. 4) until naive walks succeed often enough, then
-        the refinement (sec. 3.6) under the degree limit (sec. 3.7). Distances are exact. Takes some
-        ten times as long as :meth:`build`. Differences: ties are broken by row number; the pairs of
-        a block walk side by side on the graph as it was, and what follows from an edge added is
-        tried in generations, not one by one; each row is refined from a thousand rows seen; and a
-        part (an eighth) of the degree limit is kept for links that make sure that every row is
-        found when it is its own query.
-
-        Args:
-            threads: by default one for each CPU; the graph does not depend on it.
-            seed: of the random pairs, 0 to 2^64 - 1.
-            progress: as for :meth:`build`.
-            success: rate of naive downhill walks that must succeed before the refinement; the
-                paper uses 0.90, its successor 0.98. There are at most 50 walks for each row.
-            tau: a Euclidean distance, not squared, for the metric ``l2`` only (eq. 3): an edge is
-                occluded only if that still holds for every point nearer to its end than this. On a
-                graph with all such edges the naive walk finds the nearest row of any query nearer
-                to it than ``tau``. Edges grow many times more: raise ``max_degree`` with it. Rows
-                of the other metrics have no such balls; for ``cosine``, add unit vectors as ``l2``.
-            refine: or keep the shortest edges of each row that the walks left; the graph is built
-                in half the time, and searches need more distances.
-
-        Raises:
-            ValueError: a ``tau`` above 0 with another metric than ``l2``.
-            KeyboardInterrupt: Ctrl-C; the index is as it was.
-        """
-        success, tau = check_number("success", success), check_number("tau", tau)
-        refine = check_flag("refine", refine)
-        if not 0.0 <= success <= 1.0:
-            raise ValueError(f"success must be in 0 ..= 1, got {success}")
-        if not 0.0 <= tau < float("inf"):
-            raise ValueError(f"tau must be a finite distance of at least 0, got {tau}")
-        if tau > 0 and self.metric != "l2":
-            raise ValueError(
-                f"tau is a Euclidean distance: it needs the metric l2, this index has {self.metric}"
-            )
-        seed = _checked_seed(seed)
-        with self._storage.changing(None):
-            self._native.build_by_traversal(
-                usable_threads(threads),
-                seed,
-                success,
-                tau,
-                refine,
-                _called(progress),
+                usable_threads(threads), seed, width, relax, codes, check_progress(progress)
             )
 
     def search(
@@ -243,7 +167,7 @@ class Fanng(RowIndex[_core.FanngIndex]):
             RuntimeError: there are rows and no graph yet; call :meth:`build`.
         """
         k = positive_int("k", k)
-        width = self._width if width is None else _checked_width(width)
+        width = self._width if width is None else check_width(width)
         distances, nanoseconds = check_budget(budget, k)
         rows, threads, result = self._prepare(queries, k, threads)
         from_ids = check_starts(starts, len(rows))
@@ -294,7 +218,7 @@ class Fanng(RowIndex[_core.FanngIndex]):
             RuntimeError: there are rows and no graph yet; call :meth:`build`.
         """
         radius = check_radius(radius)
-        width = self._width if width is None else _checked_width(width)
+        width = self._width if width is None else check_width(width)
         rows = as_bytes(self._layout.held("queries", self._layout.check("queries", queries)))
         flags, allowed = check_filter(filter)
         found = self._native.range(rows, radius, width, flags, allowed, usable_threads(threads))
@@ -333,8 +257,8 @@ class Fanng(RowIndex[_core.FanngIndex]):
             ValueError: as for :meth:`search`; no queries.
             RuntimeError: as for :meth:`search`.
         """
-        width = self._width if width is None else _checked_width(width)
-        return Trial(self, queries, k, sample, _checked_seed(seed), threads).recall(width)
+        width = self._width if width is None else check_width(width)
+        return Trial(self, queries, k, sample, check_seed(seed), threads).recall(width)
 
     def tune(
         self,
@@ -378,57 +302,13 @@ class Fanng(RowIndex[_core.FanngIndex]):
         recall = check_number("recall", recall)
         if not 0.0 < recall <= 1.0:
             raise ValueError(f"recall must be above 0 and at most 1, got {recall}")
-        trial = Trial(self, queries, k, sample, _checked_seed(seed), threads)
+        trial = Trial(self, queries, k, sample, check_seed(seed), threads)
         if trial.wanted == 0:
             raise ValueError(
                 f"tune needs rows to find, this index has {len(self)}; add some, or set width"
             )
         self.width = least_width(trial, recall, k, min(len(self), _MAX_TUNED_WIDTH))
         return self.width
-
-    def search_by_backtracking(
-        self,
-        queries: Array,
-        k: int,
-        *,
-        budget: int,
-        degree: int | None = None,
-        starts: Array | None = None,
-        threads: int | None = None,
-    ) -> Neighbours:
-        """Find the ``k`` nearest rows of every query as the paper does (alg. 3).
-
-        One edge at a time, of the vertex nearest to the query that has edges left, shortest first;
-        every distance is exact, and their number is the only limit.
-
-        Args:
-            queries: shape ``(q, dim)``, like the vectors of :meth:`add`.
-            k: at least 1.
-            budget: most distances computed for one query, at least ``k``; ``len(index)`` makes the
-                search exact.
-            degree: edges of a vertex that are followed, the shortest; by default all (sec. 3.7).
-            starts: as for :meth:`search`; by default the row nearest to the mass centre.
-            threads: by default one for each CPU; the result does not depend on it.
-
-        Returns:
-            As :meth:`search`.
-
-        Raises:
-            TypeError: as for :meth:`add`.
-            ValueError: as for :meth:`add`; or a budget below ``k``; an id that is not held.
-            RuntimeError: there are rows and no graph yet; call :meth:`build`.
-        """
-        k = positive_int("k", k)
-        distances, _ = check_budget(positive_int("budget", budget), k)
-        most = self._max_degree
-        if degree is not None:
-            most = min(most, positive_int("degree", degree))
-        rows, threads, result = self._prepare(queries, k, threads)
-        from_ids = check_starts(starts, len(rows))
-        self._native.backtrack(
-            rows, k, distances, most, from_ids, threads, result.distances, result.ids
-        )
-        return result
 
     @classmethod
     def from_arrays(
@@ -457,7 +337,7 @@ class Fanng(RowIndex[_core.FanngIndex]):
             index = cls(
                 layout.dim, layout.metric, layout.dtype, max_degree=settings.get("max_degree", 0)
             )
-            width = _checked_width(settings["width"])
+            width = check_width(settings["width"])
         except TypeError as error:
             raise ValueError(f"settings: {error}") from None
         restore(index._native, layout, arrays, settings, verify)
@@ -469,7 +349,7 @@ class Fanng(RowIndex[_core.FanngIndex]):
             assert operation.values is not None
             if set(operation.values) != {"width"}:
                 raise ValueError(f"unknown settings {sorted(operation.values)}")
-            self._width = _checked_width(operation.values["width"])
+            self._width = check_width(operation.values["width"])
         else:
             super()._perform(operation, threads)
 
@@ -482,21 +362,3 @@ class Fanng(RowIndex[_core.FanngIndex]):
         arrays["vectors"], _ = self._rows_from(arrays["vectors"], arrays["ids"])
         base = self._base_settings() | {"max_degree": self._max_degree, "width": self._width}
         return arrays, base | settings
-
-
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be an int, got {describe(seed)}")
-    if not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed must be in 0 ..= 2^64 - 1, got {seed}")
-    return int(seed)
-
-
-def _checked_width(width: Any) -> int:
-    return min(positive_int("width", width), _MAX_WIDTH)
-
-
-def _called(progress: Progress | None) -> Progress | None:
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable, got {describe(progress)}")
-    return progress

@@ -94,6 +94,8 @@ class RowIndex(ABC, Generic[Native]):
             TypeError: an array of another dtype or number of axes. Nothing is converted.
             ValueError: rows of another length; NaN, infinity, or values so large that distances
                 overflow; a zero row for cosine; an id that is held already, named.
+            KeyboardInterrupt: Ctrl-C; nothing was added, or in the last moment all. The next change
+                that adds first mends the graph, which takes as long as after many removals.
         """
         rows = self._layout.check("vectors", vectors)
         numbers = None if ids is None else check_ids("ids", ids)
@@ -108,7 +110,7 @@ class RowIndex(ABC, Generic[Native]):
         They are in no result from now on, and their ids are free. A graph keeps them as way marks
         until they are a fiftieth of all rows (and more than 64), or until the index is pickled or
         saved whole; then the vertices around each are linked anew, and the memory is freed. The
-        other rows stay in their order.
+        other rows stay in their order. Ctrl-C acts when that is done.
 
         Args:
             ids: ``int64[n]``, of rows that are held.
@@ -136,6 +138,7 @@ class RowIndex(ABC, Generic[Native]):
         Raises:
             TypeError: as for :meth:`add`.
             ValueError: as for :meth:`add` and :meth:`remove`.
+            KeyboardInterrupt: Ctrl-C; nothing was changed, or in the last moment all.
         """
         numbers = check_ids("ids", ids)
         rows = self._layout.check("vectors", vectors)
@@ -207,8 +210,9 @@ class RowIndex(ABC, Generic[Native]):
             mmap: leave the arrays in the file: parts are read when they are needed, and are shared
                 by all processes that map the file. Changes stay in memory until they are saved. The
                 file may be saved to and replaced meanwhile, but not shortened or written in place.
-            verify: check every byte against its checksum first. By default so unless ``mmap``,
-                where it means that all of the file is read.
+            verify: check every byte against its checksum first, and that edges and codes are those
+                of the rows. By default so unless ``mmap``, where it means that all of the file is
+                read.
 
         Raises:
             FileFormatError: a damaged file, one of another kind or a newer version, or an undamaged

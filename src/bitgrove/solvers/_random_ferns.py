@@ -1,0 +1,531 @@
+"""Random ferns as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self, final, get_args
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from ..kernels import Ferns, usable_cpus
+from ._fern_out_of_bag import out_of_bag_scores, permutation_importance
+from ._fern_questions import FernTests, Questions, draw_questions
+from ._fern_rules import FernRule, columns_of, leaf_logs, log_sum
+from ._fern_tables import FernTable, TableDtype, make_table
+
+_validate_data: Any = validate_data  # its annotations are those of its defaults
+_sample_weight: Any = _check_sample_weight
+
+_Logs = npt.NDArray[np.float64]
+
+
+def _counts_add_up(ferns: RandomFerns) -> bool:
+    if ferns.bootstrap:
+        raise AttributeError("partial_fit needs bootstrap=False: bags are of all rows at once")
+    return True
+
+
+@final
+class RandomFerns(ClassifierMixin, BaseEstimator):
+    """Classifies by the sum of what random ferns say: look-ups, and nothing is multiplied.
+
+    A fern asks ``depth`` random questions of a row; the answers number one of ``2**depth`` leaves,
+    and the leaf holds a logarithm for each class, from the counts of the training rows that fell
+    into it. The sums over all ferns are the scores. Learning is counting, in one pass, and counts
+    add up: :meth:`partial_fit` learns more rows, and new classes, without retraining.
+
+    Rows of ``uint8`` are compared as bytes; all else becomes float32 first. There are no missing
+    values: NaN is refused.
+
+    Source: Ozuysal, Calonder, Lepetit and Fua, "Fast Keypoint Recognition Using Random Ferns",
+    PAMI 2010, whose questions are ``tests="pairs"``; Kursa, "rFerns", Journal of Statistical
+    Software 61(10), 2014, for bags, out-of-bag error, importance and thresholds. Here a fern does
+    not ask twice about a feature where there are enough, and never about one that is constant in
+    the training rows.
+
+    Args:
+        ferns: how many, at least 1.
+        depth: questions of each, 1 to 16.
+        tests: ``"thresholds"``: is a feature above the mean of two random training values of it;
+            ``"quantiles"``: above a random quantile; ``"pairs"``: above another feature.
+        rule: what a leaf says, ``"likelihood"``, ``"opencv"`` or ``"rferns"``. The first two
+            differ by what all classes have in common, so only ``decision_function`` differs.
+        prior: of Dirichlet, above 0, added to each count: an empty cell vetoes nothing.
+        class_prior: ``"uniform"`` as in the papers, ``"empirical"`` for the shares of the training
+            rows, or a probability above 0 for each class (of one output).
+        bootstrap: each fern counts a random draw, with replacement, of as many rows as there are.
+        oob_score: judge each training row by the ferns that did not count it; needs ``bootstrap``.
+        importance: ``"permutation"`` measures ``feature_importances_``; needs ``bootstrap``.
+        table_dtype: what leaves are kept as: ``"float32"``; ``"float16"``, half the bytes, whose
+            numbers are off by up to 2**-11 of themselves; ``"int8"``, a quarter, all in steps of a
+            127th of the largest number, after what all classes have in common was taken away.
+        memory_limit: bytes that counts and tables may take.
+        random_state: of the questions and the bags.
+        threads: None for one for each CPU; no result depends on it.
+
+    Attributes:
+        classes_: the labels, sorted; of several outputs a list of arrays.
+        n_features_in_: elements of a row.
+        n_outputs_: columns of ``y``.
+        feature_, threshold_, other_: the questions, arrays of shape ``(ferns, depth)``.
+        counts_: for each output ``float64[ferns, 2**depth, classes]``.
+        table_: the leaves as they are kept, ``[ferns * 2**depth, k]``: a column for each class of
+            each output, but one for an output of two classes, which is the second less the first.
+        scale_: what a step of a table of ``int8`` is worth, else None.
+        bias_: logarithms of the class prior, a number for each column, or None if it is uniform.
+        oob_score_: share of out-of-bag rows that are classified right, if asked for.
+        oob_decision_function_: their scores, as of :meth:`decision_function`; NaN where every fern
+            counted the row.
+        feature_importances_: mean decrease of the logarithm of the probability that a fern alone
+            gives to the right class, when the feature is shuffled among the rows out of its bag.
+
+    >>> X = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]])
+    >>> solver = RandomFerns(ferns=20, depth=2).fit(X, ["low", "low", "high", "high"])
+    >>> solver.predict([[1.0, 1.0], [8.0, 8.0]])
+    array(['low', 'high'], dtype='<U4')
+    """
+
+    def __init__(
+        self,
+        ferns: int = 100,
+        depth: int = 10,
+        *,
+        tests: FernTests = "thresholds",
+        rule: FernRule = "likelihood",
+        prior: float = 1.0,
+        class_prior: Literal["uniform", "empirical"] | npt.ArrayLike = "uniform",
+        bootstrap: bool = False,
+        oob_score: bool = False,
+        importance: Literal["permutation"] | None = None,
+        table_dtype: TableDtype = "float32",
+        memory_limit: int = 1 << 30,
+        random_state: int | np.random.RandomState | None = 0,
+        threads: int | None = None,
+    ) -> None:
+        self.ferns = ferns
+        self.depth = depth
+        self.tests: FernTests = tests
+        self.rule: FernRule = rule
+        self.prior = prior
+        self.class_prior = class_prior
+        self.bootstrap = bootstrap
+        self.oob_score = oob_score
+        self.importance = importance
+        self.table_dtype: TableDtype = table_dtype
+        self.memory_limit = memory_limit
+        self.random_state = random_state
+        self.threads = threads
+
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
+        """Draw the questions and count the rows.
+
+        Args:
+            X: shape ``(n, features)``, finite.
+            y: ``n`` labels of any one kind, or ``(n, outputs)`` of them: the same questions serve
+                all outputs.
+            sample_weight: of the rows, not negative, not all 0.
+
+        Raises:
+            ValueError: a parameter or the data are out of range, or the memory limit is too low.
+        """
+        self._check_parameters()
+        rows, labels, weights = self._taken(X, y, sample_weight, anew=True)
+        random = check_random_state(self.random_state)
+        self._begin(rows, labels, weights, random)
+        bags = None
+        if self.bootstrap:
+            drawn = random.randint(0, len(rows), (self.ferns, len(rows)))
+            bags = np.stack([np.bincount(bag, minlength=len(rows)) for bag in drawn])
+        codes = [np.searchsorted(k, o) for k, o in zip(self._known, labels, strict=True)]
+        leaves = self._count(rows, codes, weights, bags)
+        self._make_table()
+        for name in ("oob_score_", "oob_decision_function_", "feature_importances_"):
+            self.__dict__.pop(name, None)
+        if bags is not None:
+            self._judge(rows, leaves, codes, bags, weights)
+        return self
+
+    @available_if(_counts_add_up)
+    def partial_fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        classes: npt.ArrayLike | list[npt.ArrayLike] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Count more rows; the first call draws the questions from its rows.
+
+        Args:
+            X: shape ``(n, features)``, finite.
+            y: ``n`` labels, of known or new classes, of the kind of the earlier ones.
+            classes: further labels to count among ``classes_`` though they have no row yet; never
+                needed. A list of arrays for several outputs.
+            sample_weight: as in :meth:`fit`.
+
+        Raises:
+            AttributeError: ``bootstrap`` is True: a bag is drawn from all rows at once.
+            ValueError: as :meth:`fit`.
+        """
+        self._check_parameters()
+        anew = not hasattr(self, "table_")
+        rows, labels, weights = self._taken(X, y, sample_weight, anew=anew)
+        if anew:
+            self._begin(rows, labels, weights, check_random_state(self.random_state), classes)
+        else:
+            self._extend(labels, classes)
+        codes = [np.searchsorted(k, o) for k, o in zip(self._known, labels, strict=True)]
+        self._count(rows, codes, weights, None)
+        self._make_table()
+        return self
+
+    def tabulate(self) -> Self:
+        """Make the leaves anew from the counts, without a look at the rows.
+
+        For another ``rule``, ``prior``, ``class_prior`` or ``table_dtype``, after ``set_params``.
+        What was measured out of the bags stays what it was.
+
+        Raises:
+            NotFittedError: there are no counts yet.
+            ValueError: a parameter is out of range.
+        """
+        check_is_fitted(self, "table_")
+        self._check_parameters()
+        self._check_prior(self._known)
+        self._make_table()
+        return self
+
+    def apply(self, X: npt.ArrayLike) -> npt.NDArray[np.uint16]:
+        """The leaf of every fern, ``uint16[n, ferns]``."""
+        return self._ready().leaves(self._rows(X), threads=self._threads()).T
+
+    def decision_function(self, X: npt.ArrayLike) -> Any:
+        """The scores: sums of the leaves, and the logarithm of the class prior.
+
+        Returns:
+            ``float32[n, classes]``; of two classes ``float32[n]``, the second less the first. Of
+            several outputs a list of such, or ``float32[n, outputs]`` if all have two classes.
+        """
+        return self._shaped(self._ready_table().scores(self._rows(X), self._threads()))
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> Any:
+        """Logarithms of the probabilities of every class, ``float64[n, classes]``.
+
+        They are those of the ferns as if these were independent, which they are not: with many
+        ferns, too sure. Of several outputs a list.
+        """
+        parts = [_normalised(part, len(known)) for part, known in self._parts(X)]
+        return parts[0] if self._is_single else parts
+
+    def predict_proba(self, X: npt.ArrayLike) -> Any:
+        """Probabilities of every class, ``float64[n, classes]``; of several outputs a list."""
+        logs = self.predict_log_proba(X)
+        return np.exp(logs) if self._is_single else [np.exp(part) for part in logs]
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray:
+        """The class of the largest score; ties go to the first in ``classes_``.
+
+        Returns:
+            ``n`` labels, or ``(n, outputs)`` of them.
+        """
+        best = [
+            known[(part[:, 0] > 0).astype(int) if len(known) == 2 else part.argmax(1)]
+            for part, known in self._parts(X)
+        ]
+        return best[0] if self._is_single else np.stack(best, axis=1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.poor_score = False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_table"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "table_" in state:
+            self._make_table()
+
+    # What comes in.
+
+    def _check_parameters(self) -> None:
+        for name, most in (("ferns", 1 << 24), ("depth", 16), ("memory_limit", 1 << 62)):
+            value = getattr(self, name)
+            if not _is_whole(value) or not 1 <= value <= most:
+                raise ValueError(f"{name} must be an int in 1 to {most}, got {value!r}")
+        for name, kind in (("tests", FernTests), ("rule", FernRule), ("table_dtype", TableDtype)):
+            if getattr(self, name) not in get_args(kind):
+                known = ", ".join(map(repr, get_args(kind)))
+                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+        if self.importance not in (None, "permutation"):
+            raise ValueError(f"importance must be 'permutation' or None, got {self.importance!r}")
+        for name in ("bootstrap", "oob_score"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for name in ("oob_score", "importance"):
+            if getattr(self, name) and not self.bootstrap:
+                raise ValueError(f"{name} needs rows out of bags: set bootstrap=True")
+        prior: Any = self.prior
+        if isinstance(prior, bool) or not isinstance(prior, int | float | np.number):
+            raise ValueError(f"prior must be a number above 0, got {prior!r}")
+        if not (np.isfinite(prior) and prior > 0):
+            raise ValueError(f"prior must be finite and above 0, got {prior!r}")
+        if self.threads is not None and (not _is_whole(self.threads) or self.threads < 1):
+            raise ValueError(f"threads must be an int of at least 1 or None, got {self.threads!r}")
+
+    def _taken(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: Any, *, anew: bool
+    ) -> tuple[npt.NDArray, list[npt.NDArray], _Logs | None]:
+        rows, y = _validate_data(
+            self, X, y, dtype=[np.float32, np.uint8], order="C", multi_output=True, reset=anew
+        )
+        check_classification_targets(y)
+        labels = np.asarray(y)
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = column_or_1d(labels, warn=True)
+        outputs = [labels] if labels.ndim == 1 else list(labels.T)
+        if not anew and len(outputs) != self.n_outputs_:
+            raise ValueError(
+                f"y must have {self.n_outputs_} outputs, as before, got {len(outputs)}"
+            )
+        if sample_weight is None:
+            return rows, outputs, None
+        weights = _sample_weight(
+            sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
+        )
+        if not weights.any():
+            raise ValueError("sample_weight must not be 0 for every row: nothing is left to count")
+        return rows, outputs, weights
+
+    def _rows(self, X: npt.ArrayLike) -> npt.NDArray:
+        return _validate_data(self, X, dtype=[np.float32, np.uint8], order="C", reset=False)
+
+    # Counting.
+
+    def _begin(
+        self,
+        rows: npt.NDArray,
+        labels: list[npt.NDArray],
+        weights: _Logs | None,
+        random: np.random.RandomState,
+        classes: Any = None,
+    ) -> None:
+        known = [np.unique(output) for output in labels]
+        known = _with_more(known, classes)
+        self._check_prior(known)
+        self._check_memory(known)
+        kept = slice(None) if weights is None else weights > 0
+        questions = draw_questions(
+            rows[kept],
+            None if weights is None else weights[kept],
+            self.ferns,
+            self.depth,
+            self.tests,
+            random,
+        )
+        self.feature_, self.threshold_ = questions.feature, questions.threshold
+        self.other_ = questions.other
+        self._set_known(known, len(labels))
+        self.counts_ = [np.zeros((self.ferns, 1 << self.depth, len(k))) for k in known]
+
+    def _extend(self, labels: list[npt.NDArray], classes: Any) -> None:
+        """Make room for new classes."""
+        known = [_union(k, np.unique(o)) for k, o in zip(self._known, labels, strict=True)]
+        known = _with_more(known, classes)
+        self._check_prior(known)
+        self._check_memory(known)
+        counts: list[_Logs] = []
+        for before, after, old in zip(self._known, known, self.counts_, strict=True):
+            grown = np.zeros((*old.shape[:2], len(after)))
+            grown[..., np.searchsorted(after, before)] = old
+            counts.append(grown)
+        self.counts_ = counts
+        self._set_known(known, self.n_outputs_)
+
+    def _set_known(self, known: list[npt.NDArray], outputs: int) -> None:
+        self._known, self.n_outputs_ = known, outputs
+        self.classes_: Any = known[0] if outputs == 1 else known
+
+    def _check_prior(self, known: list[npt.NDArray]) -> None:
+        given = self.class_prior
+        if isinstance(given, str):
+            if given not in ("uniform", "empirical"):
+                raise ValueError(
+                    f"class_prior must be 'uniform', 'empirical' or probabilities, got {given!r}"
+                )
+            return
+        shares = np.asarray(given, np.float64)
+        if len(known) > 1:
+            raise ValueError("class_prior must be 'uniform' or 'empirical' for several outputs")
+        if shares.shape != known[0].shape or not np.isfinite(shares).all() or (shares <= 0).any():
+            raise ValueError(
+                f"class_prior must be {len(known[0])} probabilities above 0, one for each class, "
+                f"got {given!r}"
+            )
+
+    def _check_memory(self, known: list[npt.NDArray]) -> None:
+        leaves = self.ferns << self.depth
+        classes = sum(map(len, known))
+        # Counts and logarithms in float64, and a table as wide as the kernels want it.
+        needed = leaves * (3 * 8 * classes + 4 * (classes + 15))
+        if needed > self.memory_limit:
+            raise ValueError(
+                f"{self.ferns} ferns of depth {self.depth} with {classes} classes need "
+                f"{needed:,} bytes, memory_limit is {self.memory_limit:,}: take fewer ferns, a "
+                "smaller depth, or raise memory_limit"
+            )
+
+    def _count(
+        self,
+        rows: npt.NDArray,
+        codes: list[npt.NDArray[np.intp]],
+        weights: _Logs | None,
+        bags: npt.NDArray[np.int64] | None,
+    ) -> npt.NDArray[np.uint16]:
+        """Add the rows to the counts: one pass. Returns their leaves."""
+        leaves = self._questions().leaves(rows, threads=self._threads())
+        for output, (counts, code) in enumerate(zip(self.counts_, codes, strict=True)):
+            width = counts.shape[2]
+            for f, found in enumerate(leaves):
+                own = weights if bags is None else bags[f] * (1.0 if weights is None else weights)
+                cells = found.astype(np.int64) * width + code
+                counts[f] += np.bincount(cells, own, counts[f].size).reshape(counts[f].shape)
+            self.counts_[output] = counts
+        return leaves
+
+    def _questions(self) -> Ferns:
+        return Ferns(
+            self.feature_,
+            self.threshold_,
+            self.other_,
+            np.zeros((self.feature_.shape[0] << self.feature_.shape[1], 1), np.int8),
+        )
+
+    def _make_table(self) -> None:
+        logs = [leaf_logs(counts, self.prior, self.rule) for counts in self.counts_]
+        columns = np.concatenate([columns_of(part) for part in logs], axis=2)
+        questions = Questions(self.feature_, self.threshold_, self.other_)
+        widths = [1 if part.shape[2] == 2 else part.shape[2] for part in logs]
+        self._table = make_table(
+            questions, columns.reshape(-1, columns.shape[2]), widths, self._bias(), self.table_dtype
+        )
+        self.table_, self.scale_ = self._table.stored, self._table.scale
+        self.bias_ = self._table.bias
+
+    def _bias(self) -> npt.NDArray[np.float32] | None:
+        if isinstance(self.class_prior, str) and self.class_prior == "uniform":
+            return None
+        if isinstance(self.class_prior, str):
+            rows = [counts.sum((0, 1)) / len(counts) for counts in self.counts_]
+            shares = [(n + self.prior) / (n + self.prior).sum() for n in rows]
+        else:
+            shares = [np.asarray(self.class_prior, np.float64)]
+        parts = [columns_of(np.log(share / share.sum())) for share in shares]
+        return np.concatenate(parts).astype(np.float32)
+
+    def _judge(
+        self,
+        rows: npt.NDArray,
+        leaves: npt.NDArray[np.uint16],
+        codes: list[npt.NDArray[np.intp]],
+        bags: npt.NDArray[np.int64],
+        weights: _Logs | None,
+    ) -> None:
+        outside = bags == 0
+        if weights is not None:
+            outside &= weights > 0
+        if self.oob_score:
+            scores = out_of_bag_scores(self._table, leaves, outside)
+            parts = self._split(scores)
+            judged = outside.any(0)
+            right = np.ones(len(rows), bool)
+            for part, code in zip(parts, codes, strict=True):
+                binary = part.shape[1] == 1
+                right &= ((part[:, 0] > 0) if binary else part.argmax(1)) == code
+            self.oob_score_ = float(np.average(right[judged])) if judged.any() else float("nan")
+            self.oob_decision_function_: Any = self._shaped(scores)
+        if self.importance:
+            logs = [leaf_logs(counts, self.prior, "likelihood") for counts in self.counts_]
+            logs = [part - log_sum(part) for part in logs]
+            questions = Questions(self.feature_, self.threshold_, self.other_)
+            random = np.random.default_rng(self.feature_.ravel().view(np.uint32))
+            self.feature_importances_ = permutation_importance(
+                rows, questions, leaves, logs, codes, outside, random
+            )
+
+    # What goes out.
+
+    @property
+    def _is_single(self) -> bool:
+        return self.n_outputs_ == 1
+
+    def _ready(self) -> Ferns:
+        return self._ready_table().ferns
+
+    def _ready_table(self) -> FernTable:
+        check_is_fitted(self, "table_")
+        return self._table
+
+    def _split(self, scores: npt.NDArray) -> list[npt.NDArray]:
+        return np.split(scores, np.cumsum(self._table.widths)[:-1], axis=1)
+
+    def _shaped(self, scores: npt.NDArray[np.float32]) -> Any:
+        parts = [part[:, 0] if part.shape[1] == 1 else part for part in self._split(scores)]
+        if self._is_single:
+            return parts[0]
+        return scores if all(part.ndim == 1 for part in parts) else parts
+
+    def _parts(self, X: npt.ArrayLike) -> list[tuple[npt.NDArray, npt.NDArray]]:
+        """The scores and the classes of every output."""
+        scores = self._ready_table().scores(self._rows(X), self._threads())
+        return list(zip(self._split(scores), self._known, strict=True))
+
+    def _threads(self) -> int:
+        return usable_cpus() if self.threads is None else int(self.threads)
+
+
+def _normalised(scores: npt.NDArray[np.float32], classes: int) -> _Logs:
+    logs = scores.astype(np.float64)
+    if classes == 2:
+        logs = np.concatenate([np.zeros_like(logs), logs], axis=1)
+    return logs - log_sum(logs)
+
+
+def _with_more(known: list[npt.NDArray], classes: Any) -> list[npt.NDArray]:
+    if classes is None:
+        return known
+    lists = [classes] if len(known) == 1 else list(classes)
+    if len(lists) != len(known):
+        raise ValueError(f"classes must be {len(known)} lists of labels, got {len(lists)}")
+    return [_union(k, np.unique(more)) for k, more in zip(known, lists, strict=True)]
+
+
+def _union(known: npt.NDArray, more: npt.NDArray) -> npt.NDArray:
+    """Both sets of labels, sorted; kinds that do not compare are refused."""
+    kinds = {"i": "number", "u": "number", "f": "number", "b": "bool", "U": "text", "O": "object"}
+    first, second = (kinds.get(labels.dtype.kind, labels.dtype.kind) for labels in (known, more))
+    if first != second:
+        raise ValueError(
+            f"labels must be of one kind: earlier ones are {known.dtype}, these are {more.dtype}"
+        )
+    return np.union1d(known, more)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
