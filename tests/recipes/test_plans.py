@@ -36,6 +36,7 @@ def test_every_plan_is_a_recipe_with_its_page():
         "digits",
         "random-ferns",
         "relocalisation",
+        "residual-forest-camvid",
         "smart-mining",
         *(module.PLAN.name for module in FERNS),
         *PLANS,

@@ -14,13 +14,14 @@ from ..nn import BinaryLayer, FernLayer, FernLinear
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
 from ._fern_layers import fern_layer
+from ._forests import FORESTS
 from ._functions import FUNCTIONS, as_module
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS
 from ._site import Converters, Site
 from ._trace import shape
 
-CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS
+CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS | FORESTS
 """Modules of one real input; batch norms, binary layers and flattening are seen to below."""
 
 _ARITHMETIC: dict[Any, str] = {
@@ -122,7 +123,7 @@ class Walk:
             args, kwargs = fx.map_arg((node.args, node.kwargs), self._constants.__getitem__)
             self._constants[node] = node.target(*args, **kwargs)
         elif is_query:
-            self._constants[node] = None  # depends on the batch: good for reshaping only
+            self._constants[node] = _sides(node)
         else:
             return False
         return True
@@ -316,6 +317,22 @@ class Walk:
     def _real(self, node: Any) -> int:
         value = self._values[node]
         return value.realise() if isinstance(value, Folded) else value
+
+
+def _sides(node: fx.Node) -> Any:
+    """What a query of a tensor's shape gives; None for the batch, which is good for reshaping only.
+
+    So is None for a query of another kind.
+    """
+    source, *rest = node.args
+    if not isinstance(source, fx.Node) or node.kwargs:
+        return None
+    sides = (None, *shape(source)[1:])
+    if node.target is getattr and rest == ["shape"]:
+        return sides
+    if node.target == "size":
+        return sides[rest[0]] if rest and isinstance(rest[0], int) else sides
+    return None
 
 
 def _refuse_nan(module: nn.Module) -> None:

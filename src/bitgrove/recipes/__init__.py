@@ -18,6 +18,7 @@ from ._study import study as _study
 from .digits import run as _digits
 from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
+from .residual_forest import run as _residual_forest
 from .smart_mining import run as _smart_mining
 
 _STUDIES = (
@@ -36,6 +37,7 @@ RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
     "random-ferns": _random_ferns,
     "relocalisation": _relocalisation,
+    "residual-forest-camvid": _residual_forest,
     "smart-mining": _smart_mining,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
 }
