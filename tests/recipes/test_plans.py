@@ -34,6 +34,9 @@ PLANS = {module.PLAN.name: module.PLAN for module in MODULES}
 def test_every_plan_is_a_recipe_with_its_page():
     assert set(recipes.RECIPES) == {
         "digits",
+        "ndf-cifar10",
+        "ndf-keypoints",
+        "ndf-mnist",
         "random-ferns",
         "relocalisation",
         "residual-forest-camvid",

@@ -14,6 +14,7 @@ from . import (
     _bench,
     _data,
     _doctor,
+    _explain,
     _export,
     _fit,
     _import_forest,
@@ -40,6 +41,7 @@ app.command(_bench.bench)
 app.command(_quantise.quantise)
 app.command(_export.export)
 app.command(_import_forest.import_forest)
+app.command(_explain.explain)
 app.command(_reproduce.reproduce)
 app.command(_data.data)
 app.command(_doctor.doctor)

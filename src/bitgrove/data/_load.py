@@ -210,8 +210,8 @@ def load(
     MNIST, Fashion-MNIST and CIFAR-10 are looked for in the folder given by ``BITGROVE_DATA``
     (sub-folders ``mnist``, ``fashion-mnist``, ``cifar10`` with the official files), then in
     ``../shared/data`` beside a checkout, then downloaded with checksums. Omniglot (sub-folder
-    ``omniglot``), LC25000 (``lc25000``) and CamVid (``camvid``) are not downloaded. CamVid has a label for every pixel and
-    comes as :class:`SegmentationData`.
+    ``omniglot``), LC25000 (``lc25000``) and CamVid (``camvid``) are not downloaded.
+    CamVid has a label for every pixel and comes as :class:`SegmentationData`.
 
     A folder of pictures may be divided into ``train`` and ``test``, ``val`` or ``validation``, each
     with class folders; a part that is missing takes a tenth of every training class. Any other

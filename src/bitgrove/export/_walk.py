@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from ..nn import BinaryLayer, FernLayer, FernLinear
+from ..nn import BinaryLayer, FernLayer, FernLinear, HardForest
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
 from ._fern_layers import fern_layer
-from ._forests import FORESTS
 from ._functions import FUNCTIONS, as_module
+from ._hard_forest import HARD_FORESTS
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS
+from ._residual_forests import RESIDUAL_FORESTS
 from ._site import Converters, Site
 from ._trace import shape
 
-CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS | FORESTS
+CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS | HARD_FORESTS | RESIDUAL_FORESTS
 """Modules of one real input; batch norms, binary layers and flattening are seen to below."""
 
 _ARITHMETIC: dict[Any, str] = {
@@ -103,7 +104,7 @@ class Walk:
         while isinstance(self._module(last), (BatchNorm, *PASSIVE)):
             last = last.args[0]
         module = self._module(last)
-        if isinstance(module, nn.Linear | FernLinear) or (
+        if isinstance(module, nn.Linear | FernLinear | HardForest) or (
             isinstance(module, BinaryLayer) and module.weight.ndim == 2
         ):
             self.embedding = self._real(last.args[0])

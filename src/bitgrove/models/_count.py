@@ -65,7 +65,7 @@ def summary(model: nn.Module, input_shape: tuple[int, ...]) -> Summary:
             f"(input_shape is that of one input, without the batch axis): {error}"
         ) from error
     # From the model itself: moving the copy to another device has parted shared parameters.
-    seen: set[nn.Parameter] = set()
+    seen: set[Tensor] = set()
     layers = (_layer(path, module, runs[path], seen) for path, module in model.named_modules())
     kept = tuple(layer for layer in layers if any(layer.counts))
     return Summary(kept, input_shape)
@@ -110,10 +110,11 @@ class _Run:
             self.real_macs += output.numel() * prod(module.weight.shape[1:])
 
 
-def _layer(path: str, module: nn.Module, run: _Run, seen: set[nn.Parameter]) -> LayerSummary:
+def _layer(path: str, module: nn.Module, run: _Run, seen: set[Tensor]) -> LayerSummary:
     binary = real = stored = 0
     names = getattr(module, "binary_parameter_names", ())
-    own = dict(module.named_parameters(recurse=False))
+    own: dict[str, Tensor] = dict(module.named_parameters(recurse=False))
+    own |= {name: getattr(module, name) for name in getattr(module, "learned_buffer_names", ())}
     for name, parameter in own.items():
         if parameter in seen or isinstance(module, _NORMS):
             continue

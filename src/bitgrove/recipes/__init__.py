@@ -16,6 +16,9 @@ from . import (
 )
 from ._study import study as _study
 from .digits import run as _digits
+from .keypoints import run as _keypoints
+from .ndf import cifar10 as _ndf_cifar10
+from .ndf import mnist as _ndf_mnist
 from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
 from .residual_forest import run as _residual_forest
@@ -35,6 +38,9 @@ _STUDIES = (
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
+    "ndf-cifar10": _ndf_cifar10,
+    "ndf-keypoints": _keypoints,
+    "ndf-mnist": _ndf_mnist,
     "random-ferns": _random_ferns,
     "relocalisation": _relocalisation,
     "residual-forest-camvid": _residual_forest,
