@@ -56,4 +56,4 @@ def soft_forest(emit: Emitter, site: Site, module: NeuralDecisionForest, value: 
     )
 
 
-FORESTS: Converters = {HardForest: hard_forest, NeuralDecisionForest: soft_forest}
+HARD_FORESTS: Converters = {HardForest: hard_forest, NeuralDecisionForest: soft_forest}

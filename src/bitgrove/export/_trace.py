@@ -8,9 +8,20 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
-from ..nn import BinaryLayer, HardForest, LeakyClip, NeuralDecisionForest, RPReLU, RSign
+from ..nn import (
+    BinaryLayer,
+    FernLayer,
+    HardForest,
+    LeakyClip,
+    NeuralDecisionForest,
+    ResidualForestHead,
+    RPReLU,
+    RSign,
+)
 
-_OURS = BinaryLayer | HardForest | LeakyClip | NeuralDecisionForest | RPReLU | RSign
+_FORESTS = HardForest | NeuralDecisionForest | ResidualForestHead
+_OURS = BinaryLayer | FernLayer | LeakyClip | RPReLU | RSign | _FORESTS
+"""Layers that are packed whole."""
 
 
 class _Tracer(fx.Tracer):

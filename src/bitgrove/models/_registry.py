@@ -14,6 +14,7 @@ from ._bireal_bottleneck import BiRealBottleneckNet
 from ._bireal_depth import BiRealDepthNet
 from ._birealnet import BiRealNet
 from ._birealnet_small import BiRealNetSmall
+from ._fernnet import FernNet
 from ._ndf import NDF
 from ._nin import NIN
 from ._quicknet import QuickNet
@@ -31,6 +32,7 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
     "birealnet_small": BiRealNetSmall,
     "bwn_alexnet": partial(AlexNet, True),
     "bwn_resnet18": partial(ResNet, True),
+    "fernnet": FernNet,
     "ndf": NDF,
     "nin": NIN,
     "quicknet": partial(QuickNet, (4, 4, 4, 4), (1, 2, 4, 8)),
@@ -57,6 +59,7 @@ def create(name: str, **options: object) -> nn.Module:
     ``birealnet50`` ``birealnet152``                    :class:`BiRealBottleneckNet`
     ``birealnet50_depth``                               :class:`BiRealDepthNet`
     ``birealnet_small``                                 :class:`BiRealNetSmall`
+    ``fernnet``                                         :class:`FernNet`
     ``ndf``                                             :class:`NDF`
     ``nin``                                             :class:`NIN`
     ``quicknet_small`` ``quicknet`` ``quicknet_large``  :class:`QuickNet`
