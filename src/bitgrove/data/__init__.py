@@ -3,6 +3,9 @@
 from ._bsds500 import Photographs as Photographs
 from ._bsds500 import load_bsds500 as load_bsds500
 from ._errors import DataError as DataError
+from ._faces import Faces as Faces
+from ._faces import FaceSplits as FaceSplits
+from ._faces import load_faces as load_faces
 from ._images import ImageData as ImageData
 from ._images import Skipped as Skipped
 from ._images import Splits as Splits

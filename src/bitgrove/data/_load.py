@@ -17,6 +17,7 @@ from ._digits import load_digits
 from ._errors import DataError
 from ._folder import MIN_PER_CLASS, Progress, load_folder
 from ._images import ImageData, Splits
+from ._lc25000 import load_lc25000
 from ._mnist import load_mnist
 from ._omniglot import load_omniglot
 from ._scan import PARTS
@@ -46,6 +47,15 @@ class DatasetInfo:
     """Where it comes from and how to cite it."""
     splits: str
 
+
+_LC25000 = (
+    "Borkowski et al., Lung and Colon Cancer Histopathological Image Dataset (LC25000), 2019, a "
+    "part of the lung images made smaller; free to use"
+)
+_BY_GROUPS = (
+    "1,156 test images; of the others 15 % or more of every class for validation, both by whole "
+    "groups of like colours, because the source holds about 20 copies of each photograph"
+)
 
 _BUILT_IN = {
     info.name: info
@@ -96,6 +106,33 @@ _BUILT_IN = {
             "80/10/10 of every class; omniglot_by_alphabet keeps alphabets apart",
         ),
         DatasetInfo(
+            "lc25000",
+            "patches of lung tissue, benign and two tumours",
+            4_156,
+            (96, 96, 3),
+            3,
+            _LC25000,
+            _BY_GROUPS,
+        ),
+        DatasetInfo(
+            "lc25000-small",
+            "the same at half the size",
+            4_156,
+            (48, 48, 3),
+            3,
+            _LC25000,
+            _BY_GROUPS,
+        ),
+        DatasetInfo(
+            "lc25000-tumour",
+            "patches of lung tissue, tumour or none, at half the size",
+            4_156,
+            (48, 48, 3),
+            2,
+            _LC25000,
+            _BY_GROUPS,
+        ),
+        DatasetInfo(
             "camvid",
             "street scenes with the class of every pixel",
             701,
@@ -112,7 +149,7 @@ def list() -> dict[str, str]:
     """The built-in data sets: name and one line on each.
 
     >>> print(*list(), sep=", ")
-    digits, mnist, fashion-mnist, cifar10, omniglot, camvid
+    digits, mnist, fashion-mnist, cifar10, omniglot, lc25000, lc25000-small, lc25000-tumour, camvid
     >>> list()["digits"]
     'handwritten digits that come with scikit-learn: 1,797 images of 8x8x1, 10 classes'
     """
@@ -173,8 +210,8 @@ def load(
     MNIST, Fashion-MNIST and CIFAR-10 are looked for in the folder given by ``BITGROVE_DATA``
     (sub-folders ``mnist``, ``fashion-mnist``, ``cifar10`` with the official files), then in
     ``../shared/data`` beside a checkout, then downloaded with checksums. Omniglot (sub-folder
-    ``omniglot``) and CamVid (``camvid``) are not downloaded. CamVid has a label for every pixel and
-    comes as :class:`SegmentationData`.
+    ``omniglot``), LC25000 (``lc25000``) and CamVid (``camvid``) are not downloaded.
+    CamVid has a label for every pixel and comes as :class:`SegmentationData`.
 
     A folder of pictures may be divided into ``train`` and ``test``, ``val`` or ``validation``, each
     with class folders; a part that is missing takes a tenth of every training class. Any other
@@ -259,6 +296,11 @@ def _load_all(
         if source == "omniglot":
             data = load_omniglot()
             return data, _divide(data, None, seed)
+        if source.startswith("lc25000"):
+            data, parts = load_lc25000(
+                small=source != "lc25000", tumour=source == "lc25000-tumour", seed=seed
+            )
+            return data, _divide(data, parts, seed)
         official = load_cifar10() if source == "cifar10" else load_mnist(source)
         data, parts = _join(*official)
         return data, _divide(data, parts, seed)

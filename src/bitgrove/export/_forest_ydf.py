@@ -21,9 +21,7 @@ def from_ydf(model: Any) -> Forest:
     task = str(model.task()).rsplit(".", 1)[-1]
     if task not in ("CLASSIFICATION", "REGRESSION"):
         raise ValueError(f"a ydf model for {task} cannot be packed")
-    columns = {
-        feature.column_idx: number for number, feature in enumerate(model.input_features())
-    }
+    columns = {feature.column_idx: number for number, feature in enumerate(model.input_features())}
     classes = class_names(model.label_classes()) if task == "CLASSIFICATION" else None
     trees = model.get_all_trees()
     if name == "RandomForestModel":

@@ -26,6 +26,15 @@ from ._estimators import MagnitudeAware as MagnitudeAware
 from ._estimators import Stochastic as Stochastic
 from ._estimators import StraightThrough as StraightThrough
 from ._estimators import Swish as Swish
+from ._fern_conv import FernConv2d as FernConv2d
+from ._fern_conv import FernLinear as FernLinear
+from ._fern_layer import FernLayer as FernLayer
+from ._fern_usage import FernUsage as FernUsage
+from ._forest import NeuralDecisionForest as NeuralDecisionForest
+from ._hard_forest import HardeningReport as HardeningReport
+from ._hard_forest import HardForest as HardForest
+from ._hard_forest import harden as harden
+from ._hard_forest import hardening_report as hardening_report
 from ._layer import BinaryLayer as BinaryLayer
 from ._linear import BinaryLinear as BinaryLinear
 from ._multi_scale_forest import MultiScaleForest as MultiScaleForest

@@ -8,3 +8,4 @@ from ._nearest_kernel import NearestKernelClassifier as NearestKernelClassifier 
 from ._random_ferns import RandomFerns as RandomFerns  # noqa: E402
 from ._residual_forest import ResidualForest as ResidualForest  # noqa: E402
 from ._segmentation_forest import SegmentationForest as SegmentationForest  # noqa: E402
+from ._shape_cascade import ShapeCascade as ShapeCascade  # noqa: E402

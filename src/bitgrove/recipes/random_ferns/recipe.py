@@ -108,9 +108,7 @@ def _parts(name: str) -> Parts:
     def rows(images: ImageData) -> Rows:
         return Rows(images.images.reshape(len(images), -1), images.labels)
 
-    return Parts(
-        *(rows(data.load(name, split=split)) for split in ("train", "validation", "test"))
-    )
+    return Parts(*(rows(data.load(name, split=split)) for split in ("train", "validation", "test")))
 
 
 def _compare(

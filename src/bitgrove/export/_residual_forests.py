@@ -31,4 +31,4 @@ def residual_forest(emit: Emitter, site: Site, module: ResidualForestHead, value
     )
 
 
-FORESTS: Converters = {ResidualForestHead: residual_forest}
+RESIDUAL_FORESTS: Converters = {ResidualForestHead: residual_forest}
