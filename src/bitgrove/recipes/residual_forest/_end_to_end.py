@@ -16,7 +16,7 @@ from ._backbone import labels_of, maps_of, pixels_of
 from ._network import Backbone
 from ._train import measure
 
-STEPS = 60
+STEPS = 40
 BATCH = 2
 SHARPNESS = 1.0
 """Lambda, as in the paper."""
