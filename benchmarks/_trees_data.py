@@ -25,9 +25,12 @@ class Task:
 
 
 def load(name: str, rows: int) -> Task:
-    """``digits``: 8x8 pixels, a third for testing. ``mnist``, ``fashion-mnist``: all pixels.
+    """Pictures by name, never scaled.
+
+    ``digits``: 8x8 pixels, a third for testing. ``mnist``, ``fashion-mnist``: all pixels.
     ``mnist-pca``, ``fashion-mnist-pca``: 64 components of the training pictures. Of the MNISTs the
-    first ``rows`` of the training pictures and all test pictures."""
+    first ``rows`` of the training pictures and all test pictures.
+    """
     if name == "digits":
         from sklearn.datasets import load_digits
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from _runtime_table import runtime
 from _search_table import search
+from _trees_table import trees
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -29,6 +30,8 @@ def main() -> None:
     tables = {"results": results(), "methods": methods()}
     if (RESULTS / "runtime.json").exists():
         tables["runtime"] = runtime(load("runtime"))
+    if (RESULTS / "trees.json").exists():
+        tables["trees"] = trees(load("trees"))
     if (RESULTS / "search.json").exists():
         tables["search"] = search(load("search"))
     for name, table in tables.items():

@@ -85,3 +85,22 @@ def test_the_table_shows_times_and_ratios_of_each_number_of_threads(module):
     assert rows[3][1:] == ["22.5 ms, 7.5×", "12 ms, 6.9× |"]
     assert rows[8][1:] == ["18.2×, 3.0× faster", "18.2×, 3.0× faster |"]
     assert "31 rounds" in rows[-1][0]
+
+
+def test_the_table_of_trees_names_the_fastest_peer(module):
+    batch = {
+        "rows_per_second": {"bitgrove": [1, 1500, 2]},
+        "microseconds_per_row": {"bitgrove": [1, 3.25, 4]},
+        "ratio": {
+            "bitgrove": {"bitgrove bytes": [0.5] * 3, "slow": [1, 9, 10], "fast": [5, 6, 20]},
+            "bitgrove bytes": {"bitgrove": [1] * 3, "slow": [1, 11, 1], "fast": [5, 12, 20]},
+        },
+    }
+    forest = {
+        "batches": {"1": batch, "10000": batch},
+        "accuracy": {"bitgrove": 0.9, "bitgrove bytes": 0.8},
+    }
+    record = {"forests": {"digits": forest}, "environment": {"cpu": "X"}}
+    assert module("_trees_table").trees(record).splitlines()[2] == (
+        "| digits | 1,500 | 6.0× fast | 11.0× slow | 3.2 µs, 6.0× fast | 90.00%, 80.00% |"
+    )

@@ -22,21 +22,10 @@ std::optional<BlockLayout<Rank>> blocks(const Trees& trees, const Columns& colum
     return made;
 }
 
-// NaN has the rank 0 in blocks, which always goes left.
-bool has_nan(const ForestRows& rows, std::size_t channels) {
-    for (std::size_t r = 0; r < rows.rows; ++r) {
-        const float* x = rows.x + r * rows.stride;
-        bool any = false;
-        for (std::size_t c = 0; c < channels; ++c) any |= x[c] != x[c];
-        if (any) return true;
-    }
-    return false;
-}
-
 }  // namespace
 
 Forest::Forest(const Trees& trees, std::size_t channels, const Kernels& kernels)
-    : kernels_(*kernels.forest), channels_(channels), outs_(trees.outs) {
+    : kernels_(*kernels.forest), outs_(trees.outs) {
     check(trees, channels);
     missing_ = std::find(trees.missing.begin(), trees.missing.end(), 1) != trees.missing.end();
     leaf_ = copied(trees.leaf);
@@ -104,13 +93,16 @@ void Forest::add(const ForestRows& rows, std::byte* room) const {
     const ForestLeaves leaves{leaf_.data(), outs_};
     if (!steps_) {
         add_nodes(rows);
-    } else if (!ranks_ || rows.rows < few_rows || (missing_ && has_nan(rows, channels_))) {
-        kernels_.steps(steps_->view(), leaves, rows);
-    } else if (bytes_) {
-        kernels_.bytes(bytes_->view(), ranks_->view(), leaves, rows, room);
-    } else {
-        kernels_.words(words_->view(), ranks_->view(), leaves, rows, room);
+        return;
     }
+    if (ranks_ && rows.rows >= few_rows) {
+        const RankTables ranks = ranks_->view();
+        if (bytes_ ? kernels_.bytes(bytes_->view(), ranks, leaves, rows, !missing_, room)
+                   : kernels_.words(words_->view(), ranks, leaves, rows, !missing_, room)) {
+            return;
+        }
+    }
+    kernels_.steps(steps_->view(), leaves, rows);
 }
 
 void Forest::add_nodes(const ForestRows& rows) const {

@@ -39,7 +39,7 @@ class Forest {
     void add_nodes(const ForestRows& rows) const;
 
     const ForestKernels& kernels_;
-    std::size_t channels_, outs_;
+    std::size_t outs_;
     bool missing_ = false;  // whether any node sends NaN right
     std::vector<float> leaf_, bias_;
     std::optional<StepLayout> steps_;

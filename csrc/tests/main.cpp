@@ -16,7 +16,9 @@ std::span<const Test> distance_tests();
 std::span<const Test> distance_rows_tests();
 std::span<const Test> dot_scan_tests();
 std::span<const Test> fanng_paper_tests();
+std::span<const Test> fern_sums_tests();
 std::span<const Test> ferns_tests();
+std::span<const Test> forest_tests();
 std::span<const Test> graph_life_tests();
 std::span<const Test> graph_memory_tests();
 std::span<const Test> graph_tests();
@@ -45,10 +47,10 @@ int main(int count, char** words) {
     for (const auto tests :
          {binary_dots_tests(),   byte_dots_tests(),  cluster_tests(),      container_tests(),
           distance_rows_tests(), distance_tests(),   dot_scan_tests(),     fanng_paper_tests(),
-          ferns_tests(),         graph_life_tests(), graph_memory_tests(), graph_tests(),
-          hamming_scan_tests(),  json_tests(),       pointwise_tests(),    real_dots_tests(),
-          runtime_tests(),       sign_dots_tests(),  sign_tests(),         split_dots_tests(),
-          taps_tests()}) {
+          fern_sums_tests(),     ferns_tests(),      forest_tests(),       graph_life_tests(),
+          graph_memory_tests(),  graph_tests(),      hamming_scan_tests(), json_tests(),
+          pointwise_tests(),     real_dots_tests(),  runtime_tests(),      sign_dots_tests(),
+          sign_tests(),          split_dots_tests(), taps_tests()}) {
         for (const Test& test : tests) {
             if (!asked_for(test.name, count, words)) continue;
             std::printf("%s\n", test.name);

@@ -85,11 +85,12 @@ inline constexpr std::size_t kForestRoom = kForestRows * kForestColumns;
 struct ForestKernels {
     void (*steps)(const ForestSteps&, const ForestLeaves&, const ForestRows&);
     // Of rows <= kForestRows. `room`: kForestRoom bytes, 64-byte aligned. Null where the CPU has no
-    // fast way of doing it.
-    void (*bytes)(const ForestBlocks<std::uint8_t>&, const RankTables&, const ForestLeaves&,
-                  const ForestRows&, std::byte* room);
-    void (*words)(const ForestBlocks<std::uint16_t>&, const RankTables&, const ForestLeaves&,
-                  const ForestRows&, std::byte* room);
+    // fast way of doing it. NaN goes left; unless `nan` is set, a row that holds it among the
+    // columns makes them return false, with nothing added.
+    bool (*bytes)(const ForestBlocks<std::uint8_t>&, const RankTables&, const ForestLeaves&,
+                  const ForestRows&, bool nan, std::byte* room);
+    bool (*words)(const ForestBlocks<std::uint16_t>&, const RankTables&, const ForestLeaves&,
+                  const ForestRows&, bool nan, std::byte* room);
 };
 
 namespace forest {

@@ -74,9 +74,11 @@ struct Words {
 };
 
 // Sixteen columns of one row.
-__m512i ranks_of(const RankTables& t, std::size_t column, const float* row) {
-    const __m512i feature = _mm512_loadu_si512(t.feature + column);
-    const __m512 x = _mm512_i32gather_ps(feature, row, 4);
+__m512i ranks_of(const RankTables& t, std::size_t column, const float* row, __mmask16& nan) {
+    const std::int32_t* feature = t.feature + column;  // ascending
+    const __m512 x = feature[15] - feature[0] == 15
+                         ? _mm512_loadu_ps(row + feature[0])
+                         : _mm512_i32gather_ps(_mm512_loadu_si512(feature), row, 4);
     const __mmask16 number = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);
     __m512 place = _mm512_mul_ps(_mm512_sub_ps(x, _mm512_loadu_ps(t.offset + column)),
                                  _mm512_loadu_ps(t.scale + column));
@@ -92,6 +94,7 @@ __m512i ranks_of(const RankTables& t, std::size_t column, const float* row) {
         const __mmask16 above = _mm512_cmp_ps_mask(at, x, _CMP_LT_OQ);
         rank = _mm512_mask_add_epi32(rank, above, rank, _mm512_set1_epi32(1 << step));
     }
+    nan |= static_cast<__mmask16>(~number);
     return _mm512_maskz_mov_epi32(number, rank);
 }
 
@@ -176,15 +179,17 @@ void walk(const ForestBlocks<Rank>& f, std::size_t tree, const Rank* ranks, std:
 }
 
 template <class Ranks, class Rank = typename Ranks::Rank>
-void all(const ForestBlocks<Rank>& f, const RankTables& tables, const ForestLeaves& leaves,
-         const ForestRows& rows, std::byte* room) {
+bool all(const ForestBlocks<Rank>& f, const RankTables& tables, const ForestLeaves& leaves,
+         const ForestRows& rows, bool nan, std::byte* room) {
     auto* ranks = reinterpret_cast<Rank*>(room);
+    __mmask16 found = 0;
     for (std::size_t r = 0; r < rows.rows; ++r) {
         for (std::size_t c = 0; c < tables.columns; c += 16) {
             Ranks::narrow(ranks + r * Ranks::columns + c,
-                          ranks_of(tables, c, rows.x + r * rows.stride));
+                          ranks_of(tables, c, rows.x + r * rows.stride, found));
         }
     }
+    if (found && !nan) return false;
     Places places;
     for (std::size_t t = 0; t < f.trees; ++t) {
         if (f.root[t] < 0) {
@@ -196,26 +201,26 @@ void all(const ForestBlocks<Rank>& f, const RankTables& tables, const ForestLeav
         walk<Ranks>(f, t, ranks, rows.rows, places);
         add_leaves(leaves, places.leaf, rows.rows, rows.out, rows.out_stride);
     }
+    return true;
 }
 
-void bytes(const ForestBlocks<std::uint8_t>& f, const RankTables& tables,
-           const ForestLeaves& leaves, const ForestRows& rows, std::byte* room) {
+bool bytes(const ForestBlocks<std::uint8_t>& f, const RankTables& tables,
+           const ForestLeaves& leaves, const ForestRows& rows, bool nan, std::byte* room) {
     if (tables.columns <= 64) {
-        all<Bytes<1>>(f, tables, leaves, rows, room);
-    } else if (tables.columns <= 128) {
-        all<Bytes<2>>(f, tables, leaves, rows, room);
-    } else {
-        all<Bytes<4>>(f, tables, leaves, rows, room);
+        return all<Bytes<1>>(f, tables, leaves, rows, nan, room);
     }
+    if (tables.columns <= 128) {
+        return all<Bytes<2>>(f, tables, leaves, rows, nan, room);
+    }
+    return all<Bytes<4>>(f, tables, leaves, rows, nan, room);
 }
 
-void words(const ForestBlocks<std::uint16_t>& f, const RankTables& tables,
-           const ForestLeaves& leaves, const ForestRows& rows, std::byte* room) {
+bool words(const ForestBlocks<std::uint16_t>& f, const RankTables& tables,
+           const ForestLeaves& leaves, const ForestRows& rows, bool nan, std::byte* room) {
     if (tables.columns <= 64) {
-        all<Words<2>>(f, tables, leaves, rows, room);
-    } else {
-        all<Words<4>>(f, tables, leaves, rows, room);
+        return all<Words<2>>(f, tables, leaves, rows, nan, room);
     }
+    return all<Words<4>>(f, tables, leaves, rows, nan, room);
 }
 
 }  // namespace

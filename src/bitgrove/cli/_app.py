@@ -14,8 +14,10 @@ from . import (
     _bench,
     _data,
     _doctor,
+    _explain,
     _export,
     _fit,
+    _import_forest,
     _inspect,
     _predict,
     _quantise,
@@ -38,6 +40,8 @@ app.command(_inspect.inspect)
 app.command(_bench.bench)
 app.command(_quantise.quantise)
 app.command(_export.export)
+app.command(_import_forest.import_forest)
+app.command(_explain.explain)
 app.command(_reproduce.reproduce)
 app.command(_data.data)
 app.command(_doctor.doctor)

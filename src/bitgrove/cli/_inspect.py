@@ -116,7 +116,11 @@ def _row(
 
 
 def _show_model(artifact: Artifact) -> None:
-    print(f"labels          {', '.join(map(shown, artifact.labels or [])) or 'none'}")
+    names = artifact.labels or [str(name) for name in artifact.classes or []]
+    print(f"labels          {', '.join(map(shown, names)) or 'none'}")
+    if artifact.link != "softmax":
+        print(f"answers         {artifact.link} of the scores")
+    _show_forests(artifact)
     prep = artifact.preprocessing
     if prep:
         mode = "grey" if prep.channels == 1 else "RGB"
@@ -138,11 +142,24 @@ def _show_model(artifact: Artifact) -> None:
         print(f"  {shown(name):<32}{count:>8,}{taught}")
 
 
+def _show_forests(artifact: Artifact) -> None:
+    for node in artifact.graph.nodes:
+        if node.op == "forest":
+            tensors = node.tensors
+            used = len(np.unique(tensors["feature"]))
+            missing = "NaN is taken" if "missing" in tensors else "NaN is refused"
+            print(
+                f"trees           {len(tensors['root']):,} of {len(tensors['feature']):,} nodes "
+                f"and {len(tensors['leaf']):,} leaves, {used:,} features compared, {missing}"
+            )
+
+
 def _described(artifact: Artifact) -> dict[str, Any]:
     prep, examples = artifact.preprocessing, artifact.examples
     return {
         "input": artifact.graph.input,
         "labels": artifact.labels,
+        "link": artifact.link,
         "preprocessing": prep.to_dict() if prep else None,
         "classes": examples.counts() if examples else None,
     }

@@ -101,10 +101,11 @@ def _layer_size(
 ) -> LayerSize:
     stored: dict[str, int] = {}
     real = 0
-    for array in own.values():
-        dtype = _BITS if array.dtype == np.uint8 else array.dtype.name
+    for role, array in own.items():
+        packed = array.dtype == np.uint8 and role != "missing"
+        dtype = _BITS if packed else array.dtype.name
         stored[dtype] = stored.get(dtype, 0) + array.nbytes
-        real += 0 if dtype == _BITS else array.size
+        real += array.size if array.dtype.kind == "f" or dtype == "int8" else 0
     bits = _binary_weights(node, channels) if "weight" in own else 0
     return LayerSize(node.name, node.op, output, bits, real, stored)
 

@@ -3,6 +3,9 @@
 from ._bsds500 import Photographs as Photographs
 from ._bsds500 import load_bsds500 as load_bsds500
 from ._errors import DataError as DataError
+from ._faces import Faces as Faces
+from ._faces import FaceSplits as FaceSplits
+from ._faces import load_faces as load_faces
 from ._images import ImageData as ImageData
 from ._images import Skipped as Skipped
 from ._images import Splits as Splits
@@ -15,5 +18,6 @@ from ._omniglot import OneShotRun as OneShotRun
 from ._omniglot import omniglot_by_alphabet as omniglot_by_alphabet
 from ._omniglot import omniglot_one_shot as omniglot_one_shot
 from ._scan import is_picture as is_picture
+from ._segmentation import SegmentationData as SegmentationData
 from ._size import GuessedSize as GuessedSize
 from ._size import guess_size as guess_size

@@ -70,7 +70,7 @@ def _gradient_boosting(model: Any) -> Forest:
     kind = type(model.init_).__name__
     if kind not in ("str", "DummyClassifier", "DummyRegressor"):
         raise ValueError(f"init={kind} cannot be packed: its answers depend on the row")
-    rounds, outputs = model.estimators_.shape
+    outputs = model.estimators_.shape[1]
     grove = Grove(model.n_features_in_, outputs)
     for row in model.estimators_:
         for output, estimator in enumerate(row):

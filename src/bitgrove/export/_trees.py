@@ -35,7 +35,7 @@ class Grove:
     def forest(
         self,
         link: Link,
-        classes: tuple[str, ...] | tuple[int, ...] | None = None,
+        classes: tuple[str | int, ...] | None = None,
         bias: npt.NDArray | None = None,
     ) -> Forest:
         """All of them, with doubles rounded so that every row of float32 goes the same way.
@@ -68,7 +68,10 @@ class Grove:
                 np.int32,
                 (-1, 2),
             ),
-            np.int32([node if len(tree.feature) else -1 - leaf for tree, node, leaf in starts]),
+            np.array(
+                [node if len(tree.feature) else -1 - leaf for tree, node, leaf in starts],
+                np.int32,
+            ),
             joined([tree.leaf for tree in trees], np.float32, (-1, self.outputs)),
             None if bias is None or not np.any(bias) else np.asarray(bias).astype(np.float32),
             joined(missing, np.uint8, (-1,)) if knows_missing else None,
@@ -92,10 +95,12 @@ def rounded_down(thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]
     if not (thresholds >= -float(largest)).all():
         raise ValueError("a threshold is NaN or below the smallest float32")
     near = np.minimum(thresholds, float(largest)).astype(np.float32)
-    return np.where(near > thresholds, np.nextafter(near, np.float32(-np.inf)), near)
+    with np.errstate(over="ignore"):
+        below = np.nextafter(near, np.float32(-np.inf))
+    return np.where(near > thresholds, below, near)
 
 
-def class_names(classes: npt.NDArray | list) -> tuple[str, ...] | tuple[int, ...]:
+def class_names(classes: npt.NDArray | list) -> tuple[str | int, ...]:
     """Names of classes as plain texts or whole numbers.
 
     Raises:

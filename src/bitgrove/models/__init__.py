@@ -13,12 +13,21 @@ from ._bireal_depth import BiRealDepthNet as BiRealDepthNet
 from ._birealnet import BiRealNet as BiRealNet
 from ._birealnet_small import BiRealNetSmall as BiRealNetSmall
 from ._count import summary as summary
+from ._energy import INTEGERS as INTEGERS
+from ._energy import PAPER as PAPER
+from ._energy import EnergyModel as EnergyModel
+from ._energy import energy as energy
+from ._fernnet import FernNet as FernNet
+from ._ndf import NDF as NDF
 from ._nin import NIN as NIN
 from ._quicknet import QuickNet as QuickNet
 from ._reactnet import ReActNet as ReActNet
 from ._registry import create as create
 from ._registry import list_models as list  # noqa: F401
 from ._resnet import ResNet as ResNet
+from ._saved import SavedModel as SavedModel
+from ._saved import load as load
+from ._saved import save as save
 from ._summary import LayerSummary as LayerSummary
 from ._summary import Summary as Summary
 from ._xnornet_cifar10 import XnorNetCifar10 as XnorNetCifar10

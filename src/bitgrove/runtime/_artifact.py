@@ -16,7 +16,7 @@ from ._precision import RealDtype, check_real_dtype
 from ._preprocessing import Preprocessing
 
 _KIND, _OLDEST, _VERSION = "grove", 2, 4
-_OPERATORS_OF_4 = frozenset({"ferns", "forest"})
+_OPERATORS_OF_4 = frozenset({"fern_conv1d", "fern_conv2d", "fern_conv3d", "ferns", "forest"})
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Artifact:
     """Remembered images; without them a model classifies by its logits and cannot be taught."""
     link: Link = "softmax"
     """How the logits become probabilities."""
-    classes: list[str] | list[int] | None = None
+    classes: list[str | int] | None = None
     """Of a forest on rows, what its answers stand for."""
 
     def __post_init__(self) -> None:
@@ -170,7 +170,7 @@ def _table(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def _classes(value: Any) -> list[str] | list[int] | None:
+def _classes(value: Any) -> list[str | int] | None:
     if value is not None and not isinstance(value, list):
         raise ValueError("classes must be a list")
     return value

@@ -74,7 +74,7 @@ class Forest:
     bias: npt.NDArray[np.float32] | None = field(default=None, repr=False)
     missing: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
     link: Link = "identity"
-    classes: tuple[str, ...] | tuple[int, ...] | None = None
+    classes: tuple[str | int, ...] | None = None
 
     def __post_init__(self) -> None:
         if type(self.features) is not int or not 1 <= self.features < 1 << 24:
@@ -109,10 +109,10 @@ class Forest:
 
     @property
     def layout(self) -> str:
-        """How it lies in memory; all ways give the same scores.
+        """How it lies in memory; the scores are the same.
 
-        ``bytes`` or ``words``: five levels of a tree at once, on ranks of 8 or 16 bits; ``steps``:
-        node by node, on the numbers themselves; ``nodes``: the same, for trees too large for that.
+        ``bytes`` or ``words`` (five levels of a tree at once, on ranks of 8 or 16 bits), ``steps``
+        (node by node, on the numbers themselves), or ``nodes`` (trees too large for that).
         """
         return self._core.layout
 
@@ -184,17 +184,19 @@ class Forest:
 
     def artifact(self) -> Artifact:
         """The content of a ``.grove`` file: a network of one node on a series of one value."""
-        tensors = {name: array for name in _DTYPES if (array := getattr(self, name)) is not None}
+        tensors: dict[str, npt.NDArray] = {
+            name: array for name in _DTYPES if (array := getattr(self, name)) is not None
+        }
         if not len(self.feature):  # no tensor may be empty: a leaf becomes a node that leads to it
             leaf = self.root[0]
             tensors |= {
-                "feature": np.int32([0]),
-                "threshold": np.float32([0]),
-                "children": np.int32([[leaf, leaf]]),
-                "root": np.concatenate([np.int32([0]), self.root[1:]]),
+                "feature": np.zeros(1, np.int32),
+                "threshold": np.zeros(1, np.float32),
+                "children": np.array([[leaf, leaf]], np.int32),
+                "root": np.concatenate([np.zeros(1, np.int32), self.root[1:]]),
             }
             if self.missing is not None:
-                tensors["missing"] = np.uint8([0])
+                tensors["missing"] = np.zeros(1, np.uint8)
         node = Node("forest", "forest", (0,), {}, tensors)
         single = self.outputs == 1 and self.classes is not None
         return Artifact(
@@ -225,7 +227,8 @@ class Forest:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.grove`` file, atomically.
 
-        ``bitgrove.runtime.load`` runs it too, on ``x[..., None]``; so does the C library.
+        ``bitgrove.runtime.load`` runs it too, on ``x[..., None]``, and so does the C library, but
+        that takes no NaN.
         """
         self.artifact().save(path)
 

@@ -245,9 +245,8 @@ def check_input(x: npt.NDArray[np.float32], graph: Graph) -> None:
     if x.shape[1:] != graph.input:
         expected = ", ".join(map(str, graph.input))
         raise ValueError(f"x must have shape (n, {expected}), got {x.shape}")
-    if (
-        x.size and not graph.takes_nan and math.isnan(x.min())
-    ):  # a minimum with NaN is NaN, and quickly found
+    # A minimum with NaN is NaN, and quickly found.
+    if x.size and not graph.takes_nan and math.isnan(x.min()):
         raise ValueError("x must not hold NaN: its sign is undefined")
 
 

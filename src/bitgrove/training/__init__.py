@@ -21,6 +21,8 @@ from ._errors import TrainingError as TrainingError
 from ._evaluate import evaluate as evaluate
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
+from ._forests import LeafUpdates as LeafUpdates
+from ._forests import refit_leaves as refit_leaves
 from ._losses import CrossEntropy as CrossEntropy
 from ._losses import Distillation as Distillation
 from ._losses import SquaredHinge as SquaredHinge

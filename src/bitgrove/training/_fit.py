@@ -231,6 +231,8 @@ def _run(
             )
     except Interrupted:
         return True
+    finally:
+        learner.forests.close()
     return False
 
 

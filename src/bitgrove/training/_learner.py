@@ -13,6 +13,7 @@ from ..nn import EDESchedule
 from ._batches import Batches
 from ._config import TrainingConfig
 from ._errors import TrainingError
+from ._forests import ForestKeeper
 from ._method import Mover
 
 
@@ -71,6 +72,9 @@ class Learner(pl.LightningModule):
         self.learning_rate = 0.0
         self.mover = Mover(config.method, model)
         self.mover.plan(epochs * len(batches), epochs)
+        self.forests = ForestKeeper(
+            model, config.method.leaves, config.method.slope, len(batches), epochs
+        )
         self._decay = EDESchedule(model, epochs) if EDESchedule.applies_to(model) else None
         self._classes, self._config, self._batches = classes, config, batches
         self._teacher = [teacher] if teacher else []  # in a list it is no submodule
@@ -88,6 +92,7 @@ class Learner(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed the epoch by its number alone, so that it can be run again after an interruption."""
         self._batches.epoch = self.current_epoch
+        self.forests.begin_epoch()
         if self._decay:
             self._decay.load_state_dict({"done": self.current_epoch})
         torch.manual_seed((self._config.seed * 1_000_003 + self.current_epoch) % 2**63)
@@ -128,6 +133,7 @@ class Learner(pl.LightningModule):
         for optimizer in optimizers:
             optimizer.step()
         self.mover.settle()
+        self.forests.after_step(self.current_epoch * len(self._batches) + batch_idx, labels)
         self.train_tally.add(loss, logits, labels)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -148,7 +154,9 @@ class Learner(pl.LightningModule):
         return self.mover.optimizers
 
     def _schedule(self, batch: int) -> None:
-        self.mover.at(self.current_epoch * len(self._batches) + batch, self.current_epoch)
+        step = self.current_epoch * len(self._batches) + batch
+        self.mover.at(step, self.current_epoch)
+        self.forests.before_step(step)
         if batch == 0:
             self.learning_rate = self.mover.learning_rate
 

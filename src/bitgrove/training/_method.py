@@ -18,6 +18,7 @@ from ..optim import (
     latent_groups,
     split_parameters,
 )
+from ._forests import LeafUpdates
 from ._losses import CrossEntropy, Loss
 from ._schedules import Linear, Per, Schedule, schedule_of
 
@@ -103,6 +104,11 @@ class Method:
     Rastegari et al., XNOR-Net, ECCV 2016 (in its published code)."""
     only_norms: bool = False
     """Train batch norms alone: the last step of Liu et al., Bi-Real Net, ECCV 2018."""
+    leaves: LeafUpdates | None = None
+    """For decision forests whose leaves do not learn by gradient, and only for those."""
+    slope: Schedule | float | None = None
+    """Of the sigmoids of decision forests; one that grows to 10, say, makes soft trees all but
+    hard. None leaves it as it is, 1 in a new forest."""
 
     def __post_init__(self) -> None:
         _check_kind("real", self.real, Gradient)
@@ -110,6 +116,10 @@ class Method:
             _check_kind("binary", self.binary, Gradient, Flips)
         if not callable(self.loss) or not hasattr(self.loss, "validate"):
             raise TypeError(f"loss must be one such as CrossEntropy(), got {self.loss!r}")
+        if self.leaves is not None:
+            _check_kind("leaves", self.leaves, LeafUpdates)
+        if self.slope is not None:
+            schedule_of(self.slope, "slope")
         if isinstance(self.binary, Flips) and self.centre:
             raise ValueError("centre is of latent weights, and flips have none; leave it out")
         if self.only_norms and (self.binary is not None or self.centre):
