@@ -76,6 +76,23 @@ std::size_t byte_conv(SidedNetwork& net, std::size_t in, const Tensor<std::int8_
                    {in});
 }
 
+std::size_t fern_conv(SidedNetwork& net, std::size_t in, const In<std::int32_t, 1>& place,
+                      const In<float, 1>& threshold, const Bits& flip, const Bits& outside,
+                      const In<std::int8_t, 4>& table, const Vector& scale, const Vector& bias,
+                      const Sides& kernel, const Sides& stride, const Sides& padding,
+                      const Sides& dilation) {
+    return net.add_ferns(in,
+                         {.place = std::span(place.data(), place.size()),
+                          .threshold = Floats(threshold.data(), threshold.size()),
+                          .flip = span_of(flip),
+                          .outside = span_of(outside),
+                          .table = std::span(table.data(), table.size()),
+                          .scale = span_of(scale),
+                          .bias = span_of(bias)},
+                         {table.shape(0), table.shape(1), table.shape(2), table.shape(3)},
+                         net.window(kernel, stride, padding, dilation));
+}
+
 std::size_t scale_map(SidedNetwork& net, std::size_t in, const Tensor<float>& map) {
     const Shape shape = net.shape_of_map(shape_of(map));
     return net.add(make_scale_map(net.value(in), Floats(map.data(), map.size()), shape), {in});
@@ -241,6 +258,10 @@ void bind_runtime(nb::module_& m) {
                 return net.add(make_clip(net.value(in), low, high, slope), {in});
             },
             "input"_a, "low"_a, "high"_a, "slope"_a)
+        .def("fern_conv", &fern_conv, "input"_a, "place"_a.noconvert(), "threshold"_a.noconvert(),
+             "flip"_a.noconvert().none(), "outside"_a.noconvert().none(), "table"_a.noconvert(),
+             "scale"_a.noconvert().none(), "bias"_a.noconvert().none(), "kernel"_a, "stride"_a,
+             "padding"_a, "dilation"_a)
         .def(
             "add",
             [](Net& net, std::size_t a, std::size_t b) {

@@ -8,6 +8,7 @@
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
 #include "bitgrove/dot_scan.hpp"
+#include "bitgrove/fern_sums.hpp"
 #include "bitgrove/ferns.hpp"
 #include "bitgrove/forest.hpp"
 #include "bitgrove/hamming.hpp"
@@ -36,6 +37,7 @@ struct Kernels {
     const RealDotsKernels* real_dots;
     const ByteDotsKernels* byte_dots;
     const TapsKernels* taps;
+    const FernSumsKernels* fern_sums;
     const PointwiseKernels* pointwise;
     const FernKernels* ferns;
     PopcountPeakFn popcount_peak;

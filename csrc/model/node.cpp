@@ -202,7 +202,7 @@ void Node::check_tensors(std::size_t axes) const {
         const bool real = role.stored == Stored::real || role.stored == Stored::exact;
         if (real && !is_finite(*found)) refuse(named + " holds NaN or infinite numbers");
         if (role.stored == Stored::bytes) {
-            if (found->bytes.size() / found->shape[0] > byte_filter_limit) {
+            if (role.sides && found->bytes.size() / found->shape[0] > byte_filter_limit) {
                 refuse(named + " may have at most 65536 weights to a filter");
             }
             if (std::ranges::count(found->bytes, std::byte{0x80})) refuse(named + " holds -128");

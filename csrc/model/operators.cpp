@@ -69,6 +69,23 @@ std::size_t byte_conv(Net& net, const Node& node) {
         {node.input()});
 }
 
+std::size_t fern_conv(Net& net, const Node& node) {
+    const auto place = node.integers("place");
+    const auto threshold = node.floats("threshold"), scale = node.floats("scale"),
+               bias = node.floats("bias");
+    return net.add_ferns(node.input(),
+                         {.place = place,
+                          .threshold = threshold,
+                          .flip = node.bytes("flip"),
+                          .outside = node.bytes("outside"),
+                          .table = node.signed_bytes("table"),
+                          .scale = scale,
+                          .bias = bias},
+                         node.shape("table"),
+                         net.window(node.counts("kernel"), node.counts("stride"),
+                                    node.counts("padding"), node.counts("dilation")));
+}
+
 std::size_t sign(Net& net, const Node& node) {
     return net.add(make_sign(net.value(node.input()), node.floats("threshold"), node.bytes("flip"),
                              node.count("groups")),
@@ -236,6 +253,18 @@ const std::vector<Operator>& operators() {
                      optional("bias")},
          .attributes =
              any_convolution + Attributes{{"step", Attribute::step}, {"zero", Attribute::byte}},
+         .windowed = true},
+        {.name = "fern_conv",
+         .append = fern_conv,
+         .tensors = {{.name = "place", .stored = Stored::integers},
+                     {.name = "threshold", .stored = Stored::exact},
+                     optional("flip", Stored::bits),
+                     optional("outside", Stored::bits),
+                     {.name = "table", .stored = Stored::bytes, .dimensions = 4},
+                     {.name = "scale", .stored = Stored::exact, .optional = true},
+                     optional("bias")},
+         .attributes =
+             window + Attributes{{"kernel", Attribute::counts}, {"dilation", Attribute::counts}},
          .windowed = true},
         {.name = "sign",
          .append = sign,

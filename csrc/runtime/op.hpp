@@ -93,6 +93,7 @@ class BitOp : public Op {
   public:
     using Op::Op;
     virtual void run(const Call& call, const Part& part, const View& out) const = 0;
+    virtual std::size_t scratch_bytes() const { return 0; }
 };
 
 using OpPtr = std::unique_ptr<Op>;
@@ -126,6 +127,21 @@ OpPtr make_binarise(const Value& in, Floats threshold, Bytes flip);
 OpPtr make_binary_conv(const Value& in, Bytes weight, Floats scale, Floats bias,
                        std::size_t out_channels, const Window& window, std::size_t groups,
                        int pad_value);
+
+// Of a convolution of ferns, tests in the order [groups][ferns][depth].
+struct FernTensors {
+    std::size_t depth = 0;
+    std::span<const std::int32_t> place;  // channel * taps + tap
+    Floats threshold;
+    Bytes flip, outside;                 // np.packbits order
+    std::span<const std::int8_t> table;  // [groups][ferns][2^depth][out/groups]
+    Floats scale, bias;
+};
+// A test says (x >= threshold) != flip, and `outside` where it reads beyond the input; the first
+// one of a fern is the lowest bit of the row that the fern adds. The result is
+// scale[o] * (sum of the rows) + bias[o].
+OpPtr make_fern_conv(const Value& in, const FernTensors& tensors, std::size_t out_channels,
+                     const Window& window, std::size_t groups);
 
 OpPtr make_affine(const Value& in, Floats scale, Floats bias);  // per channel
 // map: float32 of the sides of `map_shape`, each that of the input or 1, which serves all.

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "bit_pool.hpp"
+#include "fern_conv.hpp"
 #include "max_pool.hpp"
 #include "memory_plan.hpp"
 #include "pointwise.hpp"
@@ -41,6 +42,7 @@ Plan::Plan(const Value& input, std::vector<Node> nodes, const std::vector<std::s
     for (const std::size_t output : outputs) is_output_[output] = true;
     drop_unused(outputs);
     pool_bits();
+    ask_ferns();
     give_borders();
     make_stages();
     stream_rows();
@@ -117,6 +119,30 @@ void Plan::pool_bits() {
         made->value = bits;
         nodes_[i].op = own<BitPool>(early->result, pool->window(), sign->flip());
         nodes_[i].inputs = {bits};
+    }
+}
+
+// Ferns read the answers to their tests: those of the image as it came, of the sums of other ferns
+// that nobody else reads, or of tiles.
+void Plan::ask_ferns() {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        const auto* reader = as<FernConv>(nodes_[i].op);
+        if (!reader) continue;
+        const std::size_t from = nodes_[i].inputs[0], number = nodes_[i].number;
+        const std::size_t answers = new_value(reader->questions().value());
+        nodes_[i].inputs = {answers};
+        const auto made = std::ranges::find(nodes_, from, &Node::value);
+        const auto* source = made == nodes_.end() ? nullptr : as<FernConv>(made->op);
+        if (source && !is_output_[from] && readers(from).empty()) {
+            made->op = own<FernChain>(*source, *reader);
+            made->value = answers;
+            continue;
+        }
+        Op* asked = from == 0 ? static_cast<Op*>(own<FernImageTests>(*reader))
+                              : own<FernTileTests>(*reader);
+        nodes_.insert(nodes_.begin() + static_cast<std::ptrdiff_t>(i),
+                      {asked, {from}, answers, number});
+        ++i;
     }
 }
 
@@ -220,7 +246,12 @@ void Plan::make_stages() {
                 stored[0] = false;
             }
         } else if (const auto* bit_op = as<BitOp>(node.op)) {
+            const bool image_stored = stored[0];
             const std::size_t at = begin(node);
+            if (as<FernImageTests>(bit_op)) {
+                stages[at].inputs = {image};
+                stored[0] = image_stored;
+            }
             stages[at].bit_op = bit_op;
             stages[at].bits_out = node.value;
             stored[node.value] = true;

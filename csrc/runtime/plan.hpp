@@ -31,6 +31,7 @@ class Plan {
   private:
     void drop_unused(const std::vector<std::size_t>& outputs);
     void pool_bits();
+    void ask_ferns();
     void give_borders();
     void make_stages();
     void stream_rows();

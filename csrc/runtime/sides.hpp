@@ -45,6 +45,13 @@ struct SidedNetwork : Network {
                 triple("padding", padding, 0, 0)};
     }
 
+    Window window(const Sides& kernel, const Sides& stride, const Sides& padding,
+                  const Sides& dilation) const {
+        Window all = window(kernel, stride, padding);
+        all.dilation = triple("dilation", dilation, 1, 1);
+        return all;
+    }
+
     // The window of a convolution, whose kernel is the shape of weight[out][kernel...][in].
     Window window_of_weight(const Sides& weight, const Sides& stride, const Sides& padding,
                             const Sides& dilation) const {
@@ -53,6 +60,21 @@ struct SidedNetwork : Network {
         Window all = window(Sides(weight.begin() + 1, weight.end() - 1), stride, padding);
         all.dilation = triple("dilation", dilation, 1, 1);
         return all;
+    }
+
+    // Ferns with a table of this shape: [groups][ferns][2^depth][out / groups].
+    std::size_t add_ferns(std::size_t in, FernTensors tensors, const Sides& table,
+                          const Window& window) {
+        require(table.size() == 4, "table must have 4 dimensions");
+        const std::size_t rows = table[2];
+        require(rows >= 2 && rows <= 256 && (rows & (rows - 1)) == 0,
+                "table must have a power of two of rows to a fern, 2 to 256");
+        for (tensors.depth = 0; std::size_t{1} << tensors.depth < rows;) ++tensors.depth;
+        require(table[0] <= max_channels && table[3] <= max_channels,
+                "table has more channels than a value may");
+        require(tensors.place.size() == table[0] * table[1] * tensors.depth,
+                "place must have one number for each test of the ferns that table has");
+        return add(make_fern_conv(value(in), tensors, table[0] * table[3], window, table[0]), {in});
     }
 
     // The shape of a map[sides...][channels].

@@ -126,7 +126,7 @@ std::size_t Stage::tile_bytes() const {
 }
 
 std::size_t Stage::scratch_bytes() const {
-    if (bit_op) return 0;
+    if (bit_op) return whole_lines(bit_op->scratch_bytes());
     std::size_t bytes = tile_bytes() + whole_lines(producer->scratch_bytes());
     if (source) bytes += ring_bytes() + source->scratch_bytes();
     return bytes;

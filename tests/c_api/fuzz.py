@@ -69,6 +69,21 @@ def every_operator() -> runtime.Artifact:
     packed = rng.integers(0, 16, (4, 3, 3, 1), dtype=np.uint8) << 4
     in_bytes = {**window, "dilation": [1, 1], "groups": 1, "step": 0.01, "zero": 128}
     octets = rng.integers(-127, 128, (12, 3, 3, 12), dtype=np.int8)
+    asked = rng.integers(0, 72, (2, 5, 3), dtype=np.int32)
+    ferns = {
+        "place": rng.integers(0, 24, 6).astype(np.int32) + np.int32([0, 0, 0, 24, 24, 24]),
+        "threshold": real(6),
+        "flip": np.uint8([0x58]),
+        "outside": np.uint8([0x30]),
+        "table": rng.integers(-127, 128, (2, 1, 8, 4), dtype=np.int8),
+        "scale": real(8).astype(np.float32),
+    }
+    more_ferns = {
+        "place": rng.integers(0, 8, 4).astype(np.int32),
+        "threshold": real(4).astype(np.float32),
+        "table": rng.integers(-127, 128, (1, 1, 16, 12), dtype=np.int8),
+        "bias": real(12),
+    }
     nodes = [
         ("conv2d", (0,), conv, {"weight": real(4, 3, 3, 2), "bias": slope}),
         ("prelu", (1,), {}, {"slope": slope, "after": real(4)}),
@@ -87,10 +102,29 @@ def every_operator() -> runtime.Artifact:
         ("upsample", (14,), {"size": [7, 3], "step": [0.5, 1.5], "mode": "linear"}, {}),
         ("pad", (15,), {"before": [1, 0], "after": [0, 2], "value": 0.25}, {}),
         ("byte_conv2d", (16,), in_bytes, {"weight": octets, "scale": real(12)}),
-        ("adaptive_avg_pool", (17,), {"size": [2, 3]}, {}),
-        ("flatten", (18,), {}, {}),
-        ("sigmoid", (19,), {}, {}),
-        ("forest", (20,), {}, random_trees(rng, 72, 3)),
+        ("fern_conv2d", (17,), {**window, "kernel": [2, 2], "dilation": [1, 2]}, ferns),
+        ("fern_conv2d", (18,), {**window, "kernel": [1, 1], "dilation": [1, 1]}, more_ferns),
+        ("adaptive_avg_pool", (19,), {"size": [2, 3]}, {}),
+        ("flatten", (20,), {}, {}),
+        ("sigmoid", (21,), {}, {}),
+        (
+            "ferns",
+            (22,),
+            {},
+            {"feature": asked[0], "threshold": real(5, 3), "leaf": real(40, 6), "bias": real(6)},
+        ),
+        (
+            "ferns",
+            (23,),
+            {},
+            {
+                "feature": asked[1] % 6,
+                "other": asked[0] % 6,
+                "codes": octets.reshape(-1)[:160].reshape(40, 4),
+                "scale": np.float32([0.25]),
+            },
+        ),
+        ("forest", (22,), {}, random_trees(rng, 72, 3)),
     ]
     graph = runtime.Graph(
         (2, 4, 5),

@@ -20,6 +20,7 @@ SMALL: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
     "birealnet50_depth": ({"width": 8, "blocks": (1, 2, 1, 1)}, (3, 64, 32)),
     "bwn_alexnet": ({"width": 6, "image_size": 67}, (3, 67, 67)),
     "bwn_resnet18": ({"width": 8, "stem": "small"}, (3, 16, 16)),
+    "fernnet": ({"width": 8}, (3, 24, 20)),
     "nin": ({"width": 8}, (3, 16, 16)),
     "quicknet": ({"width": 8}, (3, 32, 32)),
     "quicknet_large": ({"width": 4}, (3, 32, 32)),

@@ -37,7 +37,10 @@ def test_every_network_is_tried():
     assert SMALL.keys() == set(bg.models.list())
 
 
-@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in SMALL), *VARIANTS])
+OF_BITS = [name for name in SMALL if name != "fernnet"]  # which test_pack_fern_layers.py packs
+
+
+@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in OF_BITS), *VARIANTS])
 def test_a_binary_network_packs_and_equals_its_torch_model(name, options, tmp_path):
     model, x = make(name, **options)
     found = export.verify(model, packed(model, x, tmp_path / "m.grove"), x.numpy())

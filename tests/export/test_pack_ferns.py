@@ -51,6 +51,8 @@ def test_a_saved_file_gives_the_scores_of_the_estimator_exactly(
     pack_ferns(solver).save(path)
     session = runtime.load(path)
     np.testing.assert_array_equal(session.run(X[:, :, None]), expected)
+    for few in (X[:5], X[5:40]):  # image by image
+        np.testing.assert_array_equal(session.run(few[:, :, None]), logits_of(solver, few))
     images = pack_ferns(solver, (1, 8, 8))
     np.testing.assert_array_equal(Session(images).run(X.reshape(-1, 1, 8, 8)), expected)
     stored = session.artifact.graph.nodes[0].tensors
@@ -91,6 +93,44 @@ def test_pictures_are_classified_by_the_names_of_the_classes(digits):
     np.testing.assert_allclose(
         [p.confidence for p in found], solver.predict_proba(pixels[:50]).max(1), rtol=1e-6
     )
+
+
+def test_many_rows_at_once_and_one_after_the_other_give_the_same_bits(digits):
+    X, y = digits
+    both = np.stack([y % 2, y % 3], axis=1)
+    for labels in (y, y % 2, both):
+        for dtype in ("float32", "int8"):
+            solver = RandomFerns(20, 6, table_dtype=dtype, class_prior="empirical").fit(X, labels)
+            for shape in (None, (1, 8, 8), (4, 16)):
+                artifact = pack_ferns(solver, shape)
+                session = Session(artifact, threads=2)
+                assert session._ferns is not None
+                x = X.reshape(-1, *artifact.graph.input)
+                single = np.concatenate([session.run(x[i : i + 40]) for i in range(0, 400, 40)])
+                np.testing.assert_array_equal(session.run(x[:400]), single)
+                np.testing.assert_array_equal(session.embed(x[:400]), single)
+    with pytest.raises(ValueError, match="must not hold NaN"):
+        session.run(x * np.float32(np.nan))
+    with pytest.raises(TypeError, match="float32"):
+        session.run(x.astype(np.float64))
+
+
+def test_what_is_more_than_ferns_runs_as_any_network(digits):
+    X, y = digits
+    graph = pack_ferns(RandomFerns(5, 4).fit(X, y), (1, 8, 8)).graph
+    ferns, Node, Graph = graph.nodes[1].tensors, runtime.Node, runtime.Graph
+    before = (
+        Node("relu", "r", (0,)),
+        Node("flatten", "rows", (1,)),
+        Node("ferns", "f", (2,), {}, ferns),
+    )
+    for other in (
+        Graph((64, 3), (Node("ferns", "f", (0,), {}, ferns),), 1, 1),  # of three pixels
+        Graph(graph.input, (*graph.nodes, Node("relu", "r", (2,))), 3, 3),
+        Graph(graph.input, before, 3, 3),
+        Graph(graph.input, graph.nodes, 2, 1),
+    ):
+        assert Session(runtime.Artifact(other))._ferns is None
 
 
 RUN = """

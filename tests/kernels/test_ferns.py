@@ -37,7 +37,7 @@ def questions(rng, x, ferns, depth, pairs):
         return feature, None, rng.integers(0, x.shape[1], (ferns, depth), dtype=np.int32)
     # Some thresholds are numbers of the data themselves, and some lie between them.
     threshold = x[rng.integers(0, len(x), (ferns, depth)), feature].astype(np.float32)
-    return feature, threshold + rng.choice([0, 0.1], threshold.shape).astype(np.float32), None
+    return feature, threshold + rng.choice([0, 0.7], threshold.shape).astype(np.float32), None
 
 
 CASES = [
@@ -87,7 +87,7 @@ def test_threads_change_nothing():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_bytes_meet_thresholds_that_no_byte_has(dtype):
-    threshold = np.float32([[-1.0, -0.5, 0.0, 254.5, 255.0, 300.0, np.inf, 7.0]])
+    threshold = np.float32([[-1.0, -0.5, 0.0, 254.7, 255.0, 300.0, np.inf, 7.0]])
     feature, table = np.zeros((1, 8), np.int32), np.zeros((256, 1), np.float32)
     x = np.array([[0], [7], [8], [255]], dtype)
     expected = leaves_by_loops(x, feature, threshold, None)

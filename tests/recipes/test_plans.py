@@ -20,11 +20,14 @@ from bitgrove.recipes import (
     bop,
     bop_second_order,
     distillation,
+    fern_histology,
+    fern_histology_tumour,
     xnor_net,
 )
 from bitgrove.training import Distillation, SquaredHinge
 
 MODULES = (binary_methods, bireal_net, bnn, bop, bop_second_order, distillation, xnor_net)
+FERNS = (fern_histology, fern_histology_tumour)
 PLANS = {module.PLAN.name: module.PLAN for module in MODULES}
 
 
@@ -33,10 +36,12 @@ def test_every_plan_is_a_recipe_with_its_page():
         "digits",
         "random-ferns",
         "relocalisation",
+        "residual-forest-camvid",
         "smart-mining",
+        *(module.PLAN.name for module in FERNS),
         *PLANS,
     }
-    for module in MODULES:
+    for module in (*MODULES, *FERNS):
         folder = Path(module.__file__).parent
         text = (folder / "README.md").read_text()
         assert f"bitgrove reproduce {module.PLAN.name}" in text
@@ -62,6 +67,20 @@ def test_networks_are_made_at_every_width_and_each_fits_the_one_before(name):
         assert first(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
         binary = any(isinstance(module, BinaryLayer) for module in models[-1].modules())
         assert binary == ("float" not in arm.name), arm.name
+
+
+@pytest.mark.parametrize(("module", "classes"), [(fern_histology, 3), (fern_histology_tumour, 2)])
+def test_arms_of_fern_studies_are_the_three_networks_under_one_protocol(module, classes):
+    arms = module.PLAN.arms
+    assert [arm.name for arm in arms] == ["fern", "xnor", "float"]
+    assert len({(arm.epochs, arm.stages[0].config) for arm in arms}) == 1
+    kinds = []
+    for arm in arms:
+        model = arm.stages[0].create(16).eval()
+        assert model(torch.zeros(1, 3, 48, 48)).shape == (1, classes)
+        kinds.append(type(model.layers[1].conv).__name__)
+        assert (arm.published is None) == (module is fern_histology)
+    assert kinds == ["FernConv2d", "BinaryConv2d", "Conv2d"]
 
 
 def run_of(schedule, steps=500_000, epochs=500):

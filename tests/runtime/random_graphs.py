@@ -182,6 +182,43 @@ class Builder:
         result = _Value(outs, sides, bound=bound + 4)
         return self.append(f"{name}{self.axes}d", (value,), result, attributes, tensors)
 
+    def fern_conv(self, value: int) -> int:
+        value = self.tame(value)
+        v = self.values[value]
+        window, sides = self.window(v.sides, same=False, pool=False)
+        groups = self.divisor(v.channels)
+        outs = max(1, self.random.choice(CHANNELS) // groups)
+        depth = self.random.choice([1, 2, 3, 4, 4, 4, 5, 6, 7, 8])
+        ferns = self.random.choice([1, 2, 3, 5, 12])
+        lookups = outs * groups * math.prod(sides) * ferns
+        if lookups > _MOST_MACS or outs * groups * math.prod(sides) > _MOST_NUMBERS:
+            return value
+        tests = ferns * depth
+        readable = v.channels // groups * math.prod(window["kernel"])
+        place = self.numbers.integers(0, readable, (groups, tests))
+        place += readable * np.arange(groups)[:, None]
+        table = self.numbers.integers(-127, 128, (groups, ferns, 1 << depth, outs))
+        tensors: dict[str, npt.NDArray] = {
+            "place": place.ravel().astype(np.int32),
+            "threshold": self.vector(groups * tests) * np.float32(1 if v.bound < 100 else 50),
+            "table": table.astype(np.int8),
+        }
+        for role in ("flip", "outside"):
+            if self.random.random() < 0.6:
+                tensors[role] = self.signs((), groups * tests)
+        if self.random.random() < 0.6:
+            tensors["scale"] = self.factors(groups * outs)
+        if self.random.random() < 0.4:
+            tensors["bias"] = self.vector(groups * outs)
+        result = _Value(groups * outs, sides, bound=4 * 127 * ferns + 4)
+        return self.append(f"fern_conv{self.axes}d", (value,), result, window, tensors)
+
+    def fern_chain(self, value: int) -> int:
+        """Ferns that read ferns, in steps of which some need no numbers between them."""
+        for _ in range(self.random.randint(2, 3)):
+            value = self.fern_conv(value)
+        return value
+
     def signed(self, op: str, value: int, groups: int = 0) -> int:
         v = self.values[value]
         tensors: dict[str, npt.NDArray] = {}
@@ -441,6 +478,9 @@ _STEPS = (
     "adaptive_avg_pool",
     "binary_weight_conv",
     "byte_conv",
+    "fern_conv",
+    "fern_chain",
+    "fern_chain",
     "upsample",
     "pad",
     "flatten",

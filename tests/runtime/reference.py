@@ -119,6 +119,45 @@ def _byte_conv(node: Node, axes: int, x: Tensor) -> Answer:
     return Answer(value, size, min(grid_of(scale), grid_of(bias)))
 
 
+def _fern_conv(node: Node, axes: int, x: Tensor) -> Answer:
+    a, tensors = node.attributes, node.tensors
+    groups, ferns, rows, outs = tensors["table"].shape
+    count = len(tensors["place"])
+    bits = {
+        role: np.unpackbits(tensors.get(role, np.zeros(-(-count // 8), np.uint8)), count=count)
+        for role in ("flip", "outside")
+    }
+    border = [side for side in reversed(a["padding"]) for _ in range(2)]
+    padded, inside = functional.pad(x, border), functional.pad(torch.ones_like(x), border) > 0
+    sides = [
+        (x.shape[2 + i] + 2 * a["padding"][i] - a["dilation"][i] * (a["kernel"][i] - 1) - 1)
+        // a["stride"][i]
+        + 1
+        for i in range(axes)
+    ]
+    answers = []
+    for j, place in enumerate(tensors["place"].tolist()):
+        channel, *tap = np.unravel_index(place, (x.shape[1], *a["kernel"]))
+        window: list[Any] = [slice(None), int(channel)]
+        for i in range(axes):
+            first = int(tap[i]) * a["dilation"][i]
+            window.append(slice(first, first + (sides[i] - 1) * a["stride"][i] + 1, a["stride"][i]))
+        yes = (padded[tuple(window)] >= float(tensors["threshold"][j])) ^ bool(bits["flip"][j])
+        answers.append(torch.where(inside[tuple(window)], yes, bool(bits["outside"][j])))
+    depth = rows.bit_length() - 1
+    table = torch.from_numpy(tensors["table"].astype(np.float64))
+    total = torch.zeros((groups, outs, len(x), *sides), dtype=torch.float64)
+    for f in range(groups * ferns):
+        address = sum(answers[f * depth + k].long() << k for k in range(depth))
+        total[f // ferns] += table[f // ferns, f % ferns][address].movedim(-1, 0)
+    total = total.flatten(0, 1).movedim(0, 1)
+    scale = _tensor(node, "scale", groups * outs, axes, 1.0)
+    bias = _tensor(node, "bias", groups * outs, axes, 0.0)
+    value = total * scale + bias
+    size = (total * scale).abs() + bias.abs()  # the sum itself is exact
+    return Answer(value, size, min(grid_of(scale), grid_of(bias)))
+
+
 def _signs(node: Node, axes: int, x: Tensor) -> Answer:
     channels = x.shape[1]
     above = x >= _tensor(node, "threshold", channels, axes, 0.0)
@@ -310,6 +349,7 @@ _MEANINGS: dict[str, Callable[..., Answer]] = {
     "binary_conv": _binary_conv,
     "binary_weight_conv": _binary_conv,
     "byte_conv": _byte_conv,
+    "fern_conv": _fern_conv,
     "sign": _signs,
     "binarise": _signs,
     "affine": _affine,

@@ -201,9 +201,45 @@ HALF = pool()
 """Makes value 1 half as large as value 0."""
 
 
+def ferns(place=(0, 1, 2, 3), rows=4, entry=1, **changes):
+    """Two ferns of two tests each on 3 channels, 5 outputs."""
+    attributes = {"kernel": [2, 2], "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
+    tensors = {
+        "place": np.int32(place),
+        "threshold": np.zeros(len(place), np.float32),
+        "table": np.full((1, 2, rows, 5), entry, np.int8),
+    }
+    for name, value in changes.items():
+        (attributes if name in attributes else tensors)[name] = value
+    return runtime.Node("fern_conv2d", "n", (0,), attributes, tensors)
+
+
 @pytest.mark.parametrize(
     ("node", "message"),
     [
+        (ferns(place=(0, 1, 2, -1)), "place must not be negative"),
+        (ferns(place=(0, 1, 2, 12)), "channels of the test's own group, below 3"),
+        (ferns(place=(0, 1, 2)), "place must have one number for each test"),
+        (ferns(rows=3), "power of two of rows"),
+        (ferns(rows=512), "power of two of rows"),
+        (ferns(entry=-128), "-128"),
+        (ferns(threshold=np.zeros(3, np.float32)), "threshold must have one number"),
+        (ferns(threshold=np.full(4, np.nan, np.float32)), "NaN or infinite"),
+        (ferns(flip=np.zeros(2, np.uint8)), "flip must have a bit per test"),
+        (ferns(outside=np.zeros(2, np.uint8)), "outside must have a bit per test"),
+        (ferns(scale=np.ones(4, np.float32)), "scale must have one number per channel"),
+        (ferns(bias=np.ones(6, np.float32)), "bias must have one number per channel"),
+        (ferns(table=np.ones((2, 1, 4, 5), np.int8)), "groups must divide the channels"),
+        (ferns(table=np.ones((1, 70_000, 2, 1), np.int8)), "place must have one number"),
+        (
+            ferns(place=np.zeros(70_000), table=np.ones((1, 70_000, 2, 1), np.int8)),
+            "1 to 65536 tests",
+        ),
+        (ferns(kernel=[0, 2]), "kernel must be in 1"),
+        (ferns(kernel=[9, 2]), "does not fit"),
+        (ferns(dilation=[2**20, 1]), "dilation must be in"),
+        (ferns(kernel=[1, 1], padding=[60_000, 60_000], place=(0, 1, 2, 2)), "4294967296 bytes"),
+        (ferns(stride=[0, 1]), "stride must be in 1"),
         (runtime.Node("concat", "n", (0,)), "needs 2 to 1024 inputs, has 1"),
         (runtime.Node("concat", "n", ()), "needs 2 to 1024 inputs, has 0"),
         (runtime.Node("concat", "n", (0,) * 1025), "needs 2 to 1024 inputs, has 1025"),

@@ -55,7 +55,7 @@ def test_the_comparison_is_of_exact_numbers_and_of_all_operators():
         exactly += compared["exactly"]
         nearly += compared["nearly"]
     assert exactly > nearly > 0
-    assert len(operators) == 24, sorted(operators)
+    assert len(operators) == 25, sorted(operators)
 
 
 def conv(axes: int = 2, **changes):

@@ -260,6 +260,18 @@ def test_a_damaged_record_before_the_end_is_an_error_with_its_byte(tmp_path):
         Flat.load(path)
 
 
+@pytest.mark.parametrize("kind", [Flat, Fanng])
+def test_a_change_of_no_rows_is_kept_and_read(kind, tmp_path):
+    path = tmp_path / "a"
+    index = make(kind)
+    index.save(path)
+    index.add(np.empty((0, 9), np.float32))
+    index.update(np.empty(0, np.int64), np.empty((0, 9), np.float32))
+    index.remove(np.empty(0, np.int64))
+    index.save(path)
+    assert_same(kind.load(path), index)
+
+
 def test_threads_that_add_while_one_saves_lose_nothing(tmp_path, monkeypatch):
     appended = []
 

@@ -15,5 +15,6 @@ from ._omniglot import OneShotRun as OneShotRun
 from ._omniglot import omniglot_by_alphabet as omniglot_by_alphabet
 from ._omniglot import omniglot_one_shot as omniglot_one_shot
 from ._scan import is_picture as is_picture
+from ._segmentation import SegmentationData as SegmentationData
 from ._size import GuessedSize as GuessedSize
 from ._size import guess_size as guess_size

@@ -7,18 +7,21 @@ import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 
+from ._camvid import load_camvid
 from ._cifar10 import load_cifar10
 from ._digits import load_digits
 from ._errors import DataError
 from ._folder import MIN_PER_CLASS, Progress, load_folder
 from ._images import ImageData, Splits
+from ._lc25000 import load_lc25000
 from ._mnist import load_mnist
 from ._omniglot import load_omniglot
 from ._scan import PARTS
+from ._segmentation import SegmentationData
 from ._split import stratified_rows
 
 Part = Literal["train", "validation", "test"]
@@ -44,6 +47,15 @@ class DatasetInfo:
     """Where it comes from and how to cite it."""
     splits: str
 
+
+_LC25000 = (
+    "Borkowski et al., Lung and Colon Cancer Histopathological Image Dataset (LC25000), 2019, a "
+    "part of the lung images made smaller; free to use"
+)
+_BY_GROUPS = (
+    "1,156 test images; of the others 15 % or more of every class for validation, both by whole "
+    "groups of like colours, because the source holds about 20 copies of each photograph"
+)
 
 _BUILT_IN = {
     info.name: info
@@ -93,6 +105,42 @@ _BUILT_IN = {
             "Lake, Salakhutdinov and Tenenbaum, Science 2015, the two small background sets; MIT",
             "80/10/10 of every class; omniglot_by_alphabet keeps alphabets apart",
         ),
+        DatasetInfo(
+            "lc25000",
+            "patches of lung tissue, benign and two tumours",
+            4_156,
+            (96, 96, 3),
+            3,
+            _LC25000,
+            _BY_GROUPS,
+        ),
+        DatasetInfo(
+            "lc25000-small",
+            "the same at half the size",
+            4_156,
+            (48, 48, 3),
+            3,
+            _LC25000,
+            _BY_GROUPS,
+        ),
+        DatasetInfo(
+            "lc25000-tumour",
+            "patches of lung tissue, tumour or none, at half the size",
+            4_156,
+            (48, 48, 3),
+            2,
+            _LC25000,
+            _BY_GROUPS,
+        ),
+        DatasetInfo(
+            "camvid",
+            "street scenes with the class of every pixel",
+            701,
+            (180, 240, 3),
+            11,
+            "Brostow, Fauqueur and Cipolla 2009; parts and classes of SegNet; CC BY-NC 4.0",
+            "official: 367 train, 101 validation, 233 test",
+        ),
     )
 }
 
@@ -101,7 +149,7 @@ def list() -> dict[str, str]:
     """The built-in data sets: name and one line on each.
 
     >>> print(*list(), sep=", ")
-    digits, mnist, fashion-mnist, cifar10, omniglot
+    digits, mnist, fashion-mnist, cifar10, omniglot, lc25000, lc25000-small, lc25000-tumour, camvid
     >>> list()["digits"]
     'handwritten digits that come with scikit-learn: 1,797 images of 8x8x1, 10 classes'
     """
@@ -126,6 +174,13 @@ def describe(name: str) -> DatasetInfo:
     return _BUILT_IN[name]
 
 
+@overload
+def load(  # pyright: ignore[reportOverlappingOverload]
+    source: Literal["camvid"], *, split: Part | None = None
+) -> SegmentationData: ...
+
+
+@overload
 def load(
     source: str | os.PathLike[str],
     *,
@@ -136,13 +191,27 @@ def load(
     min_per_class: int = MIN_PER_CLASS,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> ImageData:
+) -> ImageData: ...
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    split: Part | None = None,
+    seed: int = 0,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    min_per_class: int = MIN_PER_CLASS,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> ImageData | SegmentationData:
     """Load a built-in data set, or a folder with one sub-folder of pictures per class.
 
     MNIST, Fashion-MNIST and CIFAR-10 are looked for in the folder given by ``BITGROVE_DATA``
     (sub-folders ``mnist``, ``fashion-mnist``, ``cifar10`` with the official files), then in
     ``../shared/data`` beside a checkout, then downloaded with checksums. Omniglot (sub-folder
-    ``omniglot``) is not downloaded.
+    ``omniglot``), LC25000 (``lc25000``) and CamVid (``camvid``) are not downloaded. CamVid has a label for every pixel and
+    comes as :class:`SegmentationData`.
 
     A folder of pictures may be divided into ``train`` and ``test``, ``val`` or ``validation``, each
     with class folders; a part that is missing takes a tenth of every training class. Any other
@@ -171,6 +240,10 @@ def load(
     """
     if split is not None and split not in PARTS:
         raise ValueError(f"split must be one of {', '.join(PARTS)} or None, got {split!r}")
+    if isinstance(source, str) and source == "camvid":
+        _refuse_folder_options(source, size, channels)
+        scenes, parts = load_camvid()
+        return scenes if split is None else scenes.select(parts == PARTS.index(split))
     data, rows = _load_all(source, seed, size, channels, min_per_class, threads, progress)
     return data if split is None else data.select(rows[PARTS.index(split)])
 
@@ -186,6 +259,9 @@ def load_splits(
     progress: Progress | None = None,
 ) -> Splits:
     """All three parts of :func:`load`, with every file read once.
+
+    Raises:
+        DataError: also for ``camvid``, whose pixels have labels and not its images.
 
     >>> [len(part) for part in load_splits("digits")]
     [1079, 359, 359]
@@ -209,12 +285,22 @@ def _load_all(
     _check_folder_options(channels, min_per_class, threads)
     if isinstance(source, str) and source in _BUILT_IN:
         _refuse_folder_options(source, size, channels)
+        if source == "camvid":
+            raise DataError(
+                "camvid has a label for every pixel and none for an image; use "
+                "bitgrove.data.load('camvid', split=...)"
+            )
         if source == "digits":
             data = load_digits()
             return data, _divide(data, None, seed, _SHARE_OF_DIGITS)
         if source == "omniglot":
             data = load_omniglot()
             return data, _divide(data, None, seed)
+        if source.startswith("lc25000"):
+            data, parts = load_lc25000(
+                small=source != "lc25000", tumour=source == "lc25000-tumour", seed=seed
+            )
+            return data, _divide(data, parts, seed)
         official = load_cifar10() if source == "cifar10" else load_mnist(source)
         data, parts = _join(*official)
         return data, _divide(data, parts, seed)

@@ -61,7 +61,7 @@ class Emitter:
         self._signs: dict[tuple[str, int | Folded, int], int] = {}
         self._names: set[str] = set()
         self._foldable = {
-            f"{op}{axes}d": op for op in ("conv", "binary_conv", "binary_weight_conv")
+            f"{op}{axes}d": op for op in ("conv", "binary_conv", "binary_weight_conv", "fern_conv")
         }
 
     def add(

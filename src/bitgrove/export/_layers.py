@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..nn import BinaryLayer
+from ..nn import BinaryLayer, FernLayer
 from ._emitter import Emitter, Folded, to_numpy
 from ._site import Converters, Site, sides
 
@@ -78,8 +78,8 @@ def binary_layer(emit: Emitter, site: Site, module: BinaryLayer, value: int | Fo
 
 
 def reads_signs(module: nn.Module | None) -> bool:
-    """Whether all that a module takes of its input is the sign."""
-    return (
+    """Whether all that a module takes of its input are signs or other comparisons."""
+    return isinstance(module, FernLayer) or (
         isinstance(module, BinaryLayer)
         and module.input_estimator is not None
         and not getattr(module, "input_scale", False)

@@ -89,7 +89,7 @@ def _tensors(solver: RandomFerns) -> dict[str, npt.NDArray]:
     if solver.scale_ is None:
         tensors["leaf"] = solver.table_
     else:
-        tensors |= {"codes": solver.table_, "scale": np.float32([solver.scale_])}
+        tensors |= {"codes": solver.table_, "scale": np.array([solver.scale_], np.float32)}
     if solver.bias_ is not None:
         tensors["bias"] = solver.bias_
     return tensors

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
-from ..nn import BinaryLayer, LeakyClip, RPReLU, RSign
+from ..nn import BinaryLayer, FernLayer, LeakyClip, ResidualForestHead, RPReLU, RSign
+
+_OURS = BinaryLayer | FernLayer | LeakyClip | ResidualForestHead | RPReLU | RSign
+"""Layers that are packed whole."""
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = isinstance(m, BinaryLayer | LeakyClip | RPReLU | RSign)
-        return ours or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, _OURS) or super().is_leaf_module(m, module_qualified_name)
 
     def path_of_module(self, mod: nn.Module) -> str:
         try:

@@ -92,6 +92,8 @@ def verify(
     threshold. Such a tie is counted, and torch goes on with the packed sign, so that the layers
     behind it, and the logits, are compared all the same.
 
+    Fern layers, which are exact too, are compared by what follows of them.
+
     The rounded numbers of a model that is stored in float16 are compared with torch's as they are.
     The integers must be equal all the same; a pre-activation is at its threshold up to 4e-3 of its
     layer's largest instead of 1e-5, and logits may differ by 2e-2. To prove more, verify the model

@@ -10,16 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from ..nn import BinaryLayer
+from ..nn import BinaryLayer, FernLayer, FernLinear
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
+from ._fern_layers import fern_layer
+from ._forests import FORESTS
 from ._functions import FUNCTIONS, as_module
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS
 from ._site import Converters, Site
 from ._trace import shape
 
-CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS
+CONVERTERS: Converters = LAYERS | POOLS | ACTIVATIONS | FORESTS
 """Modules of one real input; batch norms, binary layers and flattening are seen to below."""
 
 _ARITHMETIC: dict[Any, str] = {
@@ -101,7 +103,7 @@ class Walk:
         while isinstance(self._module(last), (BatchNorm, *PASSIVE)):
             last = last.args[0]
         module = self._module(last)
-        if isinstance(module, nn.Linear) or (
+        if isinstance(module, nn.Linear | FernLinear) or (
             isinstance(module, BinaryLayer) and module.weight.ndim == 2
         ):
             self.embedding = self._real(last.args[0])
@@ -121,7 +123,7 @@ class Walk:
             args, kwargs = fx.map_arg((node.args, node.kwargs), self._constants.__getitem__)
             self._constants[node] = node.target(*args, **kwargs)
         elif is_query:
-            self._constants[node] = None  # depends on the batch: good for reshaping only
+            self._constants[node] = _sides(node)
         else:
             return False
         return True
@@ -166,6 +168,8 @@ class Walk:
             raise ValueError("a batch norm without running statistics cannot be packed")
         if isinstance(module, BinaryLayer):
             return binary_layer(self.emit, site, module, self._values[source])
+        if isinstance(module, FernLayer):
+            return fern_layer(self.emit, site, module, self._values[source])
         if isinstance(module, nn.Flatten):
             if (module.start_dim, module.end_dim) != (1, -1):
                 raise ValueError("only flattening of all but the batch can be packed: (1, -1)")
@@ -315,6 +319,22 @@ class Walk:
         return value.realise() if isinstance(value, Folded) else value
 
 
+def _sides(node: fx.Node) -> Any:
+    """What a query of a tensor's shape gives; None for the batch, which is good for reshaping only.
+
+    So is None for a query of another kind.
+    """
+    source, *rest = node.args
+    if not isinstance(source, fx.Node) or node.kwargs:
+        return None
+    sides = (None, *shape(source)[1:])
+    if node.target is getattr and rest == ["shape"]:
+        return sides
+    if node.target == "size":
+        return sides[rest[0]] if rest and isinstance(rest[0], int) else sides
+    return None
+
+
 def _refuse_nan(module: nn.Module) -> None:
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         if tensor.isnan().any():
@@ -323,7 +343,12 @@ def _refuse_nan(module: nn.Module) -> None:
 
 def _unknown() -> str:
     known = [kind.__name__ for kind in CONVERTERS]
-    known += ["the binary layers of bitgrove.nn", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+    known += [
+        "the binary and fern layers of bitgrove.nn",
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "BatchNorm3d",
+    ]
     known += ["Flatten", "+", "-", "*", "/", "cat", "mean over the sides"]
     functions = sorted({str(getattr(f, "__name__", f)) for f in FUNCTIONS} - {"fn"})
     return (

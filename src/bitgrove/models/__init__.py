@@ -13,6 +13,11 @@ from ._bireal_depth import BiRealDepthNet as BiRealDepthNet
 from ._birealnet import BiRealNet as BiRealNet
 from ._birealnet_small import BiRealNetSmall as BiRealNetSmall
 from ._count import summary as summary
+from ._energy import INTEGERS as INTEGERS
+from ._energy import PAPER as PAPER
+from ._energy import EnergyModel as EnergyModel
+from ._energy import energy as energy
+from ._fernnet import FernNet as FernNet
 from ._nin import NIN as NIN
 from ._quicknet import QuickNet as QuickNet
 from ._reactnet import ReActNet as ReActNet

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..nn import BinaryLayer
+from ..nn import BinaryLayer, FernLayer
 from ._summary import LayerSummary, Summary
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -23,8 +23,9 @@ def summary(model: nn.Module, input_shape: tuple[int, ...]) -> Summary:
 
     The forward pass runs on a copy of the model without data (torch's ``meta`` device) in
     evaluation mode, so nothing is computed and the model stays as it is. Multiply-accumulates are
-    those of convolutions and linear layers, and of the box filter of ``input_scale``; other
-    arithmetic is not counted.
+    those of convolutions and linear layers, and of the box filter of ``input_scale``; of ferns the
+    look-ups and comparisons are counted, and the logits by which tests are learned are not, as only
+    the choice remains; other arithmetic is not counted.
 
     Args:
         model: a model that takes one tensor. One made under ``torch.device("meta")`` will do.
@@ -86,7 +87,7 @@ class _Run:
 
     def __init__(self) -> None:
         self.output_shape: tuple[int, ...] | None = None
-        self.binary_macs = self.real_macs = 0
+        self.binary_macs = self.real_macs = self.lookups = self.comparisons = 0
 
     def hook(self, module: nn.Module, _: object, output: object) -> None:
         if not isinstance(output, Tensor):
@@ -101,6 +102,10 @@ class _Run:
             if getattr(module, "input_scale", False):
                 each = prod((*output.shape[2:], *module.weight.shape[2:]))
                 self.real_macs += cast(int, module.groups) * each
+        elif isinstance(module, FernLayer):
+            self.lookups += output.numel() * module.ferns
+            positions = output.numel() // (module.table.shape[0] * module.table.shape[3])
+            self.comparisons += positions * module.thresholds.numel()
         elif isinstance(module, _PRODUCTS):
             self.real_macs += output.numel() * prod(module.weight.shape[1:])
 
@@ -117,11 +122,15 @@ def _layer(path: str, module: nn.Module, run: _Run, seen: set[nn.Parameter]) -> 
             out, per_group, *kernel = parameter.shape
             binary += parameter.numel()
             stored += out * prod(kernel) * ((per_group + 7) // 8)
-        else:
+        elif not (isinstance(module, FernLayer) and name == "test_logits"):
             real += parameter.numel()
     if isinstance(module, _NORMS):
         real = 2 * module.num_features
     stored += 4 * real
+    if isinstance(module, FernLayer) and real:
+        # A byte for each number of the table; place and threshold of each test; a scale per output.
+        outputs = module.table.shape[0] * module.table.shape[3]
+        stored = module.table.numel() + 8 * module.thresholds.numel() + 4 * outputs
     if isinstance(module, BinaryLayer) and not any(name.startswith("scale_") for name in own):
         scale = module.output_scale()
         stored += 0 if scale is None else 4 * scale.numel()
@@ -136,4 +145,6 @@ def _layer(path: str, module: nn.Module, run: _Run, seen: set[nn.Parameter]) -> 
         run.binary_macs,
         run.real_macs,
         stored,
+        run.lookups,
+        run.comparisons,
     )

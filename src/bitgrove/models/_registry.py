@@ -14,6 +14,7 @@ from ._bireal_bottleneck import BiRealBottleneckNet
 from ._bireal_depth import BiRealDepthNet
 from ._birealnet import BiRealNet
 from ._birealnet_small import BiRealNetSmall
+from ._fernnet import FernNet
 from ._nin import NIN
 from ._quicknet import QuickNet
 from ._reactnet import ReActNet
@@ -30,6 +31,7 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
     "birealnet_small": BiRealNetSmall,
     "bwn_alexnet": partial(AlexNet, True),
     "bwn_resnet18": partial(ResNet, True),
+    "fernnet": FernNet,
     "nin": NIN,
     "quicknet": partial(QuickNet, (4, 4, 4, 4), (1, 2, 4, 8)),
     "quicknet_large": partial(QuickNet, (6, 8, 12, 6), (1, 2, 4, 8)),
@@ -55,6 +57,7 @@ def create(name: str, **options: object) -> nn.Module:
     ``birealnet50`` ``birealnet152``                    :class:`BiRealBottleneckNet`
     ``birealnet50_depth``                               :class:`BiRealDepthNet`
     ``birealnet_small``                                 :class:`BiRealNetSmall`
+    ``fernnet``                                         :class:`FernNet`
     ``nin``                                             :class:`NIN`
     ``quicknet_small`` ``quicknet`` ``quicknet_large``  :class:`QuickNet`
     ``reactnet_a``                                      :class:`ReActNet`

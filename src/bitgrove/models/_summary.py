@@ -27,7 +27,12 @@ class LayerSummary:
     real_macs: int
     """All others in convolutions and linear layers, for one input."""
     packed_bytes: int
-    """Bits in rows ``uint8[out, *kernel, ceil(in / groups / 8)]``; a real number takes 4 bytes."""
+    """Bits in rows ``uint8[out, *kernel, ceil(in / groups / 8)]``; a real number takes 4 bytes, one
+    of a fern's table 1, a fern's test 8."""
+    lookups: int = 0
+    """Numbers that ferns look up and add, for one input."""
+    comparisons: int = 0
+    """Numbers that ferns compare with thresholds, for one input."""
 
     @property
     def counts(self) -> tuple[int, int, int, int, int]:
@@ -74,6 +79,16 @@ class Summary:
     def real_macs(self) -> int:
         """Multiply-accumulates with a real factor, for one input: the FLOPs of the papers."""
         return sum(layer.real_macs for layer in self.layers)
+
+    @property
+    def lookups(self) -> int:
+        """Numbers that ferns look up and add, for one input."""
+        return sum(layer.lookups for layer in self.layers)
+
+    @property
+    def comparisons(self) -> int:
+        """Numbers that ferns compare with thresholds, for one input."""
+        return sum(layer.comparisons for layer in self.layers)
 
     @property
     def operations(self) -> float:
@@ -188,6 +203,8 @@ class Summary:
                 f"\n{self.operations:,.0f} operations if 64 1-bit MACs are one: "
                 f"{multiplied / self.operations:.1f} times fewer than MACs"
             )
+        if self.lookups:
+            text += f"\n{self.lookups:,} look-ups added, {self.comparisons:,} comparisons in ferns"
         return text
 
 
@@ -205,6 +222,8 @@ def _joined(name: str, layers: list[LayerSummary]) -> LayerSummary:
         f"{len(layers)} layers",
         shapes[-1] if shapes else None,
         *map(sum, zip(*(layer.counts for layer in layers), strict=True)),
+        lookups=sum(layer.lookups for layer in layers),
+        comparisons=sum(layer.comparisons for layer in layers),
     )
 
 

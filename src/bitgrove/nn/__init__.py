@@ -26,7 +26,14 @@ from ._estimators import MagnitudeAware as MagnitudeAware
 from ._estimators import Stochastic as Stochastic
 from ._estimators import StraightThrough as StraightThrough
 from ._estimators import Swish as Swish
+from ._fern_conv import FernConv2d as FernConv2d
+from ._fern_conv import FernLinear as FernLinear
+from ._fern_layer import FernLayer as FernLayer
+from ._fern_usage import FernUsage as FernUsage
 from ._layer import BinaryLayer as BinaryLayer
 from ._linear import BinaryLinear as BinaryLinear
+from ._multi_scale_forest import MultiScaleForest as MultiScaleForest
+from ._residual_forest import ResidualForestHead as ResidualForestHead
+from ._residual_forest_loss import residual_forest_loss as residual_forest_loss
 from ._sign import Estimator as Estimator
 from ._sign import sign as sign

@@ -10,20 +10,34 @@ from . import (
     bop,
     bop_second_order,
     distillation,
+    fern_histology,
+    fern_histology_tumour,
     xnor_net,
 )
 from ._study import study as _study
 from .digits import run as _digits
 from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
+from .residual_forest import run as _residual_forest
 from .smart_mining import run as _smart_mining
 
-_STUDIES = (bnn, bop, bop_second_order, xnor_net, bireal_net, distillation, binary_methods)
+_STUDIES = (
+    bnn,
+    bop,
+    bop_second_order,
+    xnor_net,
+    bireal_net,
+    distillation,
+    binary_methods,
+    fern_histology,
+    fern_histology_tumour,
+)
 
 RECIPES: dict[str, Callable[..., object]] = {
     "digits": _digits,
     "random-ferns": _random_ferns,
     "relocalisation": _relocalisation,
+    "residual-forest-camvid": _residual_forest,
     "smart-mining": _smart_mining,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
 }

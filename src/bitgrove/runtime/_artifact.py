@@ -16,7 +16,7 @@ from ._precision import RealDtype, check_real_dtype
 from ._preprocessing import Preprocessing
 
 _KIND, _OLDEST, _VERSION = "grove", 2, 4
-_OPERATORS_OF_4 = frozenset({"ferns", "forest"})
+_OPERATORS_OF_4 = frozenset({"fern_conv1d", "fern_conv2d", "fern_conv3d", "ferns", "forest"})
 
 
 @dataclass(slots=True)

@@ -120,6 +120,20 @@ OPS: dict[str, OpSpec] = {
         attributes={**_ANY_CONVOLUTION, "step": _is_step, "zero": _is_byte},
         windowed=True,
     ),
+    "fern_conv": OpSpec(
+        tensors={
+            "place": Tensor(("int32",)),
+            "threshold": Tensor(("float32",)),
+            "flip": Tensor(("uint8",)),
+            "outside": Tensor(("uint8",)),
+            "table": Tensor(("int8",), 4),
+            "scale": Tensor(("float32",)),
+            "bias": _VECTOR,
+        },
+        optional=frozenset({"flip", "outside", "scale", "bias"}),
+        attributes={**_WINDOW, "kernel": _are_counts, "dilation": _are_counts},
+        windowed=True,
+    ),
     "sign": OpSpec(
         tensors=_THRESHOLDS, optional=frozenset(_THRESHOLDS), attributes={"groups": _is_count}
     ),
@@ -178,7 +192,14 @@ OPS: dict[str, OpSpec] = {
 }
 """By the name of the executor's method."""
 
-_NEUTRAL = {"scale": 1.0, "bias": 0.0, "before": 0.0, "after": 0.0, "threshold": 0.0}
+_NEUTRAL = {
+    "scale": 1.0,
+    "bias": 0.0,
+    "before": 0.0,
+    "after": 0.0,
+    "threshold": 0.0,
+    "outside": 0,
+}
 """What an absent tensor stands for."""
 
 
@@ -267,7 +288,7 @@ class Node:
                 self._check_bytes(role, array)
 
     def _check_bytes(self, role: str, array: npt.NDArray[np.int8]) -> None:
-        if array[0].size > _BYTE_FILTER_LIMIT:
+        if role == "weight" and array[0].size > _BYTE_FILTER_LIMIT:
             self._refuse(
                 f"a filter of '{role}' may have {_BYTE_FILTER_LIMIT} weights, has {array[0].size}"
             )

@@ -16,6 +16,7 @@ from ..interfaces import describe
 from ..kernels import simd_level
 from ._artifact import Artifact
 from ._checks import check_count, check_threads
+from ._fern_rows import MANY, FernRows
 from ._graph import Graph
 from ._link import probabilities
 from ._preprocessing import ImageSource, Preprocessing
@@ -64,6 +65,7 @@ class Session:
         self.threads = check_threads(threads)
         self.artifact = artifact
         self._network = artifact.graph.build(artifact.graph.outputs)
+        self._ferns = FernRows.of(artifact.graph)
         self._check_labels()
 
     def __repr__(self) -> str:
@@ -192,6 +194,10 @@ class Session:
         return self.artifact.preprocessing
 
     def _outputs(self, x: npt.NDArray[np.float32]) -> dict[int, npt.NDArray[np.float32]]:
+        if self._ferns is not None:
+            check_input(x, self.artifact.graph)
+            if len(x) >= MANY:
+                return {self.artifact.graph.logits: self._ferns.run(x, self.threads)}
         outputs = run_graph(
             self._network, self.artifact.graph, self.artifact.graph.outputs, x, self.threads
         )

@@ -67,7 +67,7 @@ def decode(content: bytes, row_bytes: int) -> Iterator[Operation]:
         length = count * _bytes_each(kind, row_bytes)
         if length > len(content) - at:
             raise ValueError(f"an operation claims {length} bytes, {len(content) - at} are left")
-        yield _operation(kind, content[at : at + length], count)
+        yield _operation(kind, content[at : at + length], count, row_bytes)
         at += -(-length // 8) * 8
 
 
@@ -76,7 +76,7 @@ def _bytes_each(kind: int, row_bytes: int) -> int:
     return 1 if kind == _SET else 8 * with_ids + row_bytes * with_rows
 
 
-def _operation(kind: int, content: bytes, count: int) -> Operation:
+def _operation(kind: int, content: bytes, count: int, row_bytes: int) -> Operation:
     if kind == _SET:
         try:
             values = json.loads(content)
@@ -91,7 +91,7 @@ def _operation(kind: int, content: bytes, count: int) -> Operation:
     rows = None
     if kind in _WITH_ROWS:
         rows = np.frombuffer(content, np.uint8, offset=0 if ids is None else ids.nbytes)
-        rows = rows.reshape(count, -1) if count else rows.reshape(0, 0)
+        rows = rows.reshape(count, row_bytes)
     return Operation(_NAMES[kind], ids, rows)
 
 

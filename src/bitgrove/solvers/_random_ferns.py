@@ -95,6 +95,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
     array(['low', 'high'], dtype='<U4')
     """
 
+    n_features_in_: int  # scikit-learn's checks set it
+
     def __init__(
         self,
         ferns: int = 100,

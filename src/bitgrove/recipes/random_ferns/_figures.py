@@ -17,7 +17,7 @@ def table(outcomes: Outcomes) -> str:
     """A Markdown table: means over seeds with standard deviations, speeds as medians."""
     forest = next(name for name in outcomes[0]["solvers"] if name.startswith("random-forest"))
     lines = [
-        f"| data | solver | test accuracy | fit, CPU s | rows/s | against {forest} "
+        f"| data | solver | test accuracy | fit, CPU s | rows a CPU second | against {forest} "
         "| bytes | forest as accurate: trees, slower by |",
         "| --- " * 8 + "|",
     ]

@@ -1,0 +1,3 @@
+"""Learning to map between ferns: fern convolutions on histology, tumour or none."""
+
+from .recipe import PLAN as PLAN
