@@ -148,12 +148,17 @@ void trees_of_row(const ForestSteps& f, const ForestLeaves& leaves, const float*
 
 template <bool Missing>
 void all_steps(const ForestSteps& f, const ForestLeaves& leaves, ForestRows rows) {
+    // All lanes wait for the deepest: where leaves are in many depths, fewer walk together.
+    const bool even =
+        f.trees > 1 &&
+        (f.first[1] - f.first[0]) >> (f.least_depth[0] < 27 ? f.least_depth[0] + 4 : 31) == 0;
     while (rows.rows > 0) {
         ForestRows some = rows;
-        if (rows.rows >= 32) {
+        if (rows.rows >= 32 && even) {
             some.rows = rows.rows < 64 ? rows.rows : 64;
             rows_of_trees<Missing, 4>(f, leaves, some);
         } else if (rows.rows >= 8) {
+            some.rows = rows.rows < 32 ? rows.rows : 32;
             rows_of_trees<Missing, 2>(f, leaves, some);
         } else {
             some.rows = 1;
