@@ -74,12 +74,10 @@ def test_network_is_its_definition(options):
     torch.testing.assert_close(model(x), expected)
 
 
-@pytest.mark.parametrize("gradient", ["tanh", "ste", "hinge", "efd", "soft"])
-def test_ferns_learn_to_tell_strong_noise_from_weak(gradient):
+def test_ferns_learn_to_tell_strong_noise_from_weak():
     """No single pixel answers, and the mean of all pixels neither."""
     torch.manual_seed(1)
-    anneal = 25 if gradient in ("tanh", "hinge", "soft") else None
-    model = models.create("fernnet", width=8, ferns=6, gradient=gradient, anneal=anneal)
+    model = models.create("fernnet", width=16, ferns=6)
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
 
     def batch():
@@ -87,7 +85,7 @@ def test_ferns_learn_to_tell_strong_noise_from_weak(gradient):
         noise = torch.randn(32, 3, 16, 16)
         return noise * torch.where(strong, 1.0, 0.4)[:, None, None, None], strong.long()
 
-    for _ in range(45):
+    for _ in range(60):
         x, y = batch()
         optimizer.zero_grad()
         F.cross_entropy(model.train()(x), y).backward()

@@ -16,7 +16,7 @@ class FernUsage:
     >>> usage.dead, usage.dead_rows()
     (4, [(0, 1), (0, 2), (1, 2), (1, 3)])
     >>> print(usage)
-    4 of 8 rows never read; 0 ferns always read the same row; 50 % of the address bits' entropy
+    4 of 8 rows never read; 0 ferns always read the same row; 45 % of the address bits' entropy
     """
 
     counts: Tensor
