@@ -170,22 +170,24 @@ def training(rounds: int) -> dict[str, Any]:
     }
 
 
+def figures(rounds: int) -> dict[str, Any]:
+    """Layers, the network, the shuffles and training; torch must be on one thread."""
+    return {
+        "rounds": rounds,
+        "layers": {name: measure(layer_peers(*shape), rounds) for name, shape in SHAPES.items()},
+        "network": measure(network_peers(), rounds),
+        "shuffles": shuffle_share(rounds),
+        "training": training(max(3, rounds // 5)),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, default=31)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    result = {
-        "environment": environment(),
-        "rounds": arguments.rounds,
-        "layers": {
-            name: measure(layer_peers(*shape), arguments.rounds) for name, shape in SHAPES.items()
-        },
-        "network": measure(network_peers(), arguments.rounds),
-        "shuffles": shuffle_share(arguments.rounds),
-        "training": training(max(3, arguments.rounds // 5)),
-    }
+    result = {"environment": environment()} | figures(arguments.rounds)
     text = json.dumps(result, indent=1)
     print(text)
     if arguments.out:

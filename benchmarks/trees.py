@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from _alternate import Runs, alternate, quartiles, ratios
 from _environment import environment
 from _trees_data import Task, load
@@ -39,6 +40,8 @@ from _trees_peers import (
     of_ydf,
     ydf_forest,
 )
+from fern_conv import figures as fern_convolution
+from ferns import measure as ferns_on_digits
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from bitgrove.export import import_forest
@@ -56,7 +59,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--turn", type=float, default=0.2, help="seconds of a peer's turn")
     parser.add_argument("--train-rows", type=int, default=60_000, help="of MNIST, Fashion-MNIST")
-    parser.add_argument("--only", nargs="+", help="names of forests, or ferns")
+    parser.add_argument("--only", nargs="+", help="names of forests, ferns, or fern_convolution")
     parser.add_argument("--tl2cgen", action="store_true", help="compile tl2cgen's C too")
     arguments = parser.parse_args()
     record: dict[str, Any] = {"trees": TREES, "train_rows": arguments.train_rows, "forests": {}}
@@ -68,7 +71,10 @@ def main() -> None:
     if not arguments.only or "ferns" in arguments.only:
         rows, rounds, turn = arguments.train_rows, arguments.rounds, arguments.turn
         record |= ferns(asking, rows, rounds, turn)
-    # A section "fern_convolution" comes here, from a file of its own like _trees_ferns.py.
+        record["ferns_on_digits"] = ferns_on_digits(200_000, min(rounds, 7))
+    if not arguments.only or "fern_convolution" in arguments.only:
+        torch.set_num_threads(1)
+        record["fern_convolution"] = fern_convolution(arguments.rounds)
     record["environment"] = environment(*PACKAGES) | {"threads": 1}
     if arguments.out:
         arguments.out.write_text(json.dumps(record, indent=2) + "\n")
