@@ -11,7 +11,7 @@ from .. import __version__, require
 from ..files import check_writable, replacing
 from ..interfaces import describe
 from ..runtime import Artifact
-from ._onnx_builder import QONNX_DOMAIN, Dialect
+from ._onnx_builder import ML_DOMAIN, QONNX_DOMAIN, Dialect, OnnxNode
 from ._onnx_graph import INPUT, convert
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ def to_onnx(
     in the ``metadata_props`` of the file; remembered examples stay behind. The arithmetic is that
     of the packed model: integers and signs are equal, and real values to float rounding.
 
-    Two dialects. ``plain`` is opset 11 of ONNX and nothing else: binary weights are the floats +1
-    and -1, 32 bits each, and a sign is a comparison with its threshold. ``qonnx`` marks binary
-    weights and signs with ``BipolarQuant`` of the domain ``qonnx.custom_op.general`` (scale 1, 0
-    becomes +1), for FINN and other readers of QONNX (Pappalardo et al., "QONNX: Representing
-    Arbitrary-Precision Quantized Neural Networks", 2022); a scale is a ``Mul`` behind its layer.
+    Two dialects. ``plain`` is opset 11 of ONNX, and version 1 of its domain ``ai.onnx.ml`` where
+    there are forests of trees, and nothing else: binary weights are the floats +1 and -1, 32 bits
+    each, and a sign is a comparison with its threshold. ``qonnx`` marks binary weights and signs
+    with ``BipolarQuant`` of the domain ``qonnx.custom_op.general`` (scale 1, 0 becomes +1), for
+    FINN and other readers of QONNX (Pappalardo et al., "QONNX: Representing Arbitrary-Precision
+    Quantized Neural Networks", 2022); a scale is a ``Mul`` behind its layer. Ferns and forests are
+    the same in both.
 
     Args:
         artifact: a packed model, or the path of a ``.grove`` file.
@@ -104,6 +106,7 @@ def _model(artifact: Artifact, dialect: Dialect, batch: int | None) -> ModelProt
 
     build = convert(artifact.graph, dialect)
     size = sum(array.nbytes for array in build.constants.values())
+    size += sum(_bytes(node) for node in build.nodes)
     if size > _MOST_BYTES:
         raise ValueError(f"{size:,} bytes of weights are past the 2 GiB that an ONNX file holds")
 
@@ -134,6 +137,8 @@ def _model(artifact: Artifact, dialect: Dialect, batch: int | None) -> ModelProt
     opsets = [helper.make_opsetid("", OPSET)]
     if dialect == "qonnx":
         opsets.append(helper.make_opsetid(QONNX_DOMAIN, 1))
+    if any(node.domain == ML_DOMAIN for node in build.nodes):
+        opsets.append(helper.make_opsetid(ML_DOMAIN, 1))
     model = helper.make_model(
         graph,
         opset_imports=opsets,
@@ -143,6 +148,19 @@ def _model(artifact: Artifact, dialect: Dialect, batch: int | None) -> ModelProt
     )
     helper.set_model_props(model, _metadata(artifact))
     return model
+
+
+def _bytes(node: OnnxNode) -> int:
+    """What the lists among a node's attributes take in the file: the trees of a forest."""
+    lists = [value for value in node.attributes.values() if isinstance(value, list) and value]
+    return sum(len(each) * max(map(_bytes_of, (min(each), max(each)))) for each in lists)
+
+
+def _bytes_of(element: str | float) -> int:
+    """Of an element with its tag: a text, a float32, or an integer of 7 bits to a byte."""
+    if isinstance(element, str):
+        return len(element) + 2
+    return 5 if isinstance(element, float) else 2 + element.bit_length() // 7
 
 
 def _metadata(artifact: Artifact) -> dict[str, str]:

@@ -15,6 +15,8 @@ Shape = tuple[int, ...]
 """Channels and sides."""
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
+ML_DOMAIN = "ai.onnx.ml"
+"""Of ONNX itself, where its trees are."""
 
 
 class Value(NamedTuple):

@@ -6,7 +6,9 @@ from math import prod
 
 from ..runtime import Graph
 from ._onnx_builder import Builder, Dialect, Value
+from ._onnx_fern_conv import fern_conv
 from ._onnx_ferns import ferns
+from ._onnx_forest import forest
 from ._onnx_layers import binary_conv, byte_conv, conv, input_scale
 from ._onnx_pointwise import (
     Convert,
@@ -29,6 +31,7 @@ CONVERTERS: dict[str, Convert] = {
     "binary_weight_conv": binary_conv,
     "binary_conv": binary_conv,
     "byte_conv": byte_conv,
+    "fern_conv": fern_conv,
     "sign": sign,
     "binarise": sign,
     "affine": affine,
@@ -47,6 +50,7 @@ CONVERTERS: dict[str, Convert] = {
     "upsample": upsample,
     "pad": pad,
     "flatten": flatten,
+    "forest": forest,
     "ferns": ferns,
 }
 """By the operator's name, without the number of axes."""
