@@ -126,12 +126,12 @@ void rows(const FernRows& job) {
 }  // namespace
 
 constinit const FernSumsKernels avx2{.address_bytes = plain_address_bytes,
-                                 .addresses = addresses,
-                                 .table_bytes = plain_table_bytes,
-                                 .pack_table = plain_pack_table,
-                                 .compare = compare,
-                                 .rows = rows,
-                                 .above = plain_above};
+                                     .addresses = addresses,
+                                     .table_bytes = plain_table_bytes,
+                                     .pack_table = plain_pack_table,
+                                     .compare = compare,
+                                     .rows = rows,
+                                     .above = plain_above};
 
 }  // namespace bitgrove::fern_sums
 #pragma GCC pop_options

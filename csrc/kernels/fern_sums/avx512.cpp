@@ -275,12 +275,12 @@ void above(const float* x, std::size_t step, std::size_t count, float threshold,
 }  // namespace
 
 constinit const FernSumsKernels avx512{.address_bytes = address_bytes,
-                                   .addresses = addresses,
-                                   .table_bytes = table_bytes,
-                                   .pack_table = pack_table,
-                                   .compare = compare,
-                                   .rows = rows,
-                                   .above = above};
+                                       .addresses = addresses,
+                                       .table_bytes = table_bytes,
+                                       .pack_table = pack_table,
+                                       .compare = compare,
+                                       .rows = rows,
+                                       .above = above};
 
 }  // namespace bitgrove::fern_sums
 #pragma GCC pop_options

@@ -23,11 +23,11 @@ void rows(const FernRows& job) {
 }  // namespace
 
 constinit const FernSumsKernels scalar{.address_bytes = plain_address_bytes,
-                                   .addresses = plain_addresses,
-                                   .table_bytes = plain_table_bytes,
-                                   .pack_table = plain_pack_table,
-                                   .compare = plain_compare,
-                                   .rows = rows,
-                                   .above = plain_above};
+                                       .addresses = plain_addresses,
+                                       .table_bytes = plain_table_bytes,
+                                       .pack_table = plain_pack_table,
+                                       .compare = plain_compare,
+                                       .rows = rows,
+                                       .above = plain_above};
 
 }  // namespace bitgrove::fern_sums
