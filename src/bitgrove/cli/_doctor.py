@@ -25,6 +25,7 @@ _EXTRAS = {
     "bench": (
         "faiss-cpu",
         "hnswlib",
+        "lightgbm",
         "ngt",
         "onnx",
         "onnxruntime",
@@ -32,7 +33,11 @@ _EXTRAS = {
         "pyvsag",
         "scalable-vs",
         "scann",
+        "skl2onnx",
+        "tl2cgen",
+        "treelite",
         "usearch",
+        "ydf",
     ),
 }
 
