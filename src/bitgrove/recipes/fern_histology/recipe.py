@@ -58,7 +58,7 @@ PLAN = Plan(
     name="fern-histology",
     title="Ferns against XNOR-Net and real convolutions on lung tissue: three classes",
     dataset="lc25000-small",
-    arms=arms(3, 4, published=False),
+    arms=arms(3, 10, published=False),
     widths=WIDTHS,
     notes=NOTES,
 )
