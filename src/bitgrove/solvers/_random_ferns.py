@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, final, get_args
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from ..kernels import Ferns, usable_cpus
+from ._fern_checks import check_memory, check_parameters, check_prior, union, with_more
 from ._fern_out_of_bag import out_of_bag_scores, permutation_importance
 from ._fern_questions import FernTests, Questions, draw_questions
 from ._fern_rules import FernRule, columns_of, leaf_logs, log_sum
@@ -142,7 +143,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: a parameter or the data are out of range, or the memory limit is too low.
         """
-        self._check_parameters()
+        check_parameters(self)
         rows, labels, weights = self._taken(X, y, sample_weight, anew=True)
         random = check_random_state(self.random_state)
         self._begin(rows, labels, weights, random)
@@ -180,7 +181,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             AttributeError: ``bootstrap`` is True: a bag is drawn from all rows at once.
             ValueError: as :meth:`fit`.
         """
-        self._check_parameters()
+        check_parameters(self)
         anew = not hasattr(self, "table_")
         rows, labels, weights = self._taken(X, y, sample_weight, anew=anew)
         if anew:
@@ -203,8 +204,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             ValueError: a parameter is out of range.
         """
         check_is_fitted(self, "table_")
-        self._check_parameters()
-        self._check_prior(self._known)
+        check_parameters(self)
+        check_prior(self.class_prior, self._known)
         self._make_table()
         return self
 
@@ -266,31 +267,6 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
 
     # What comes in.
 
-    def _check_parameters(self) -> None:
-        for name, most in (("ferns", 1 << 24), ("depth", 16), ("memory_limit", 1 << 62)):
-            value = getattr(self, name)
-            if not _is_whole(value) or not 1 <= value <= most:
-                raise ValueError(f"{name} must be an int in 1 to {most}, got {value!r}")
-        for name, kind in (("tests", FernTests), ("rule", FernRule), ("table_dtype", TableDtype)):
-            if getattr(self, name) not in get_args(kind):
-                known = ", ".join(map(repr, get_args(kind)))
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        if self.importance not in (None, "permutation"):
-            raise ValueError(f"importance must be 'permutation' or None, got {self.importance!r}")
-        for name in ("bootstrap", "oob_score"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        for name in ("oob_score", "importance"):
-            if getattr(self, name) and not self.bootstrap:
-                raise ValueError(f"{name} needs rows out of bags: set bootstrap=True")
-        prior: Any = self.prior
-        if isinstance(prior, bool) or not isinstance(prior, int | float | np.number):
-            raise ValueError(f"prior must be a number above 0, got {prior!r}")
-        if not (np.isfinite(prior) and prior > 0):
-            raise ValueError(f"prior must be finite and above 0, got {prior!r}")
-        if self.threads is not None and (not _is_whole(self.threads) or self.threads < 1):
-            raise ValueError(f"threads must be an int of at least 1 or None, got {self.threads!r}")
-
     def _taken(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: Any, *, anew: bool
     ) -> tuple[npt.NDArray, list[npt.NDArray], _Logs | None]:
@@ -329,9 +305,9 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         classes: Any = None,
     ) -> None:
         known = [np.unique(output) for output in labels]
-        known = _with_more(known, classes)
-        self._check_prior(known)
-        self._check_memory(known)
+        known = with_more(known, classes)
+        check_prior(self.class_prior, known)
+        check_memory(self, known)
         kept = slice(None) if weights is None else weights > 0
         questions = draw_questions(
             rows[kept],
@@ -348,10 +324,10 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
 
     def _extend(self, labels: list[npt.NDArray], classes: Any) -> None:
         """Make room for new classes."""
-        known = [_union(k, np.unique(o)) for k, o in zip(self._known, labels, strict=True)]
-        known = _with_more(known, classes)
-        self._check_prior(known)
-        self._check_memory(known)
+        known = [union(k, np.unique(o)) for k, o in zip(self._known, labels, strict=True)]
+        known = with_more(known, classes)
+        check_prior(self.class_prior, known)
+        check_memory(self, known)
         counts: list[_Logs] = []
         for before, after, old in zip(self._known, known, self.counts_, strict=True):
             grown = np.zeros((*old.shape[:2], len(after)))
@@ -363,35 +339,6 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
     def _set_known(self, known: list[npt.NDArray], outputs: int) -> None:
         self._known, self.n_outputs_ = known, outputs
         self.classes_: Any = known[0] if outputs == 1 else known
-
-    def _check_prior(self, known: list[npt.NDArray]) -> None:
-        given = self.class_prior
-        if isinstance(given, str):
-            if given not in ("uniform", "empirical"):
-                raise ValueError(
-                    f"class_prior must be 'uniform', 'empirical' or probabilities, got {given!r}"
-                )
-            return
-        shares = np.asarray(given, np.float64)
-        if len(known) > 1:
-            raise ValueError("class_prior must be 'uniform' or 'empirical' for several outputs")
-        if shares.shape != known[0].shape or not np.isfinite(shares).all() or (shares <= 0).any():
-            raise ValueError(
-                f"class_prior must be {len(known[0])} probabilities above 0, one for each class, "
-                f"got {given!r}"
-            )
-
-    def _check_memory(self, known: list[npt.NDArray]) -> None:
-        leaves = self.ferns << self.depth
-        classes = sum(map(len, known))
-        # Counts and logarithms in float64, and a table as wide as the kernels want it.
-        needed = leaves * (3 * 8 * classes + 4 * (classes + 15))
-        if needed > self.memory_limit:
-            raise ValueError(
-                f"{self.ferns} ferns of depth {self.depth} with {classes} classes need "
-                f"{needed:,} bytes, memory_limit is {self.memory_limit:,}: take fewer ferns, a "
-                "smaller depth, or raise memory_limit"
-            )
 
     def _count(
         self,
@@ -507,27 +454,3 @@ def _normalised(scores: npt.NDArray[np.float32], classes: int) -> _Logs:
     if classes == 2:
         logs = np.concatenate([np.zeros_like(logs), logs], axis=1)
     return logs - log_sum(logs)
-
-
-def _with_more(known: list[npt.NDArray], classes: Any) -> list[npt.NDArray]:
-    if classes is None:
-        return known
-    lists = [classes] if len(known) == 1 else list(classes)
-    if len(lists) != len(known):
-        raise ValueError(f"classes must be {len(known)} lists of labels, got {len(lists)}")
-    return [_union(k, np.unique(more)) for k, more in zip(known, lists, strict=True)]
-
-
-def _union(known: npt.NDArray, more: npt.NDArray) -> npt.NDArray:
-    """Both sets of labels, sorted; kinds that do not compare are refused."""
-    kinds = {"i": "number", "u": "number", "f": "number", "b": "bool", "U": "text", "O": "object"}
-    first, second = (kinds.get(labels.dtype.kind, labels.dtype.kind) for labels in (known, more))
-    if first != second:
-        raise ValueError(
-            f"labels must be of one kind: earlier ones are {known.dtype}, these are {more.dtype}"
-        )
-    return np.union1d(known, more)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
