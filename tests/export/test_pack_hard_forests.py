@@ -72,3 +72,35 @@ def test_a_soft_forest_is_refused_with_the_way_out():
     forest, x = make()
     with pytest.raises(ValueError, match=r"pack bitgrove\.nn\.harden\(model\)"):
         export.pack(torch.nn.Sequential(torch.nn.Flatten(), forest), x[:1, :, None, None])
+
+
+@pytest.mark.parametrize("logits", [False, True])
+def test_a_packed_classifier_predicts_the_probabilities_of_its_hard_trees(logits):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Flatten(), bnn.NeuralDecisionForest(12, 4, trees=3, depth=3)
+    ).eval()
+    x = torch.randn(60, 3, 2, 2)
+    model[1].update_leaves(x.flatten(1), torch.randint(4, (60,)))
+    hard = bnn.harden(model, logits=logits)
+    artifact = export.pack(hard, x[:1], labels=list("abcd"))
+    with torch.no_grad():
+        answers = hard(x).softmax(1) if logits else hard(x)
+    expected = answers.max(1)
+    for found, top, best in zip(
+        bg.runtime.Session(artifact).classify(x.numpy()),
+        expected.values,
+        expected.indices,
+        strict=True,
+    ):
+        assert found.label == "abcd"[int(best)]
+        assert found.confidence == pytest.approx(float(top), abs=1e-5)
+
+
+def test_a_packed_regression_has_no_classes():
+    forest = bnn.NeuralDecisionForest(12, 2, task="regression", trees=1, depth=2)
+    model = torch.nn.Sequential(torch.nn.Flatten(), forest)
+    artifact = export.pack(bnn.harden(model), torch.zeros(1, 3, 2, 2))
+    assert artifact.link == "identity"
+    with pytest.raises(ValueError, match="no classes"):
+        bg.runtime.Session(artifact).classify(np.zeros((1, 3, 2, 2), np.float32))

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from ..nn import HardForest, NeuralDecisionForest
+from ..runtime import Link
 from ._emitter import Emitter
 from ._layers import linear, need_vector
 from ._site import Converters, Site
@@ -55,5 +56,12 @@ def soft_forest(emit: Emitter, site: Site, module: NeuralDecisionForest, value: 
         "a soft forest has no packed form: pack bitgrove.nn.harden(model), whose trees are hard"
     )
 
+
+LINKS: dict[str, Link] = {
+    "logits": "softmax",
+    "probabilities": "normalise",
+    "values": "identity",
+}
+"""By what a hard forest's sums are."""
 
 HARD_FORESTS: Converters = {HardForest: hard_forest, NeuralDecisionForest: soft_forest}

@@ -83,7 +83,7 @@ def pack(
         )
     nodes = tuple(node.without_neutral(walk.emit.axes) for node in walk.emit.nodes)
     graph = Graph(shape, nodes, walk.logits, walk.embedding)
-    return Artifact(graph.with_real_dtype(real_dtype), names, preprocessing)
+    return Artifact(graph.with_real_dtype(real_dtype), names, preprocessing, link=walk.link)
 
 
 def _check_example(example: Tensor) -> None:

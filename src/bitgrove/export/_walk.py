@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..nn import BinaryLayer, FernLayer, FernLinear, HardForest
+from ..runtime import Link
 from ._activations import ACTIVATIONS, PASSIVE, fold, is_monotone
 from ._emitter import BatchNorm, Emitter, Folded
 from ._fern_layers import fern_layer
 from ._functions import FUNCTIONS, as_module
-from ._hard_forest import HARD_FORESTS
+from ._hard_forest import HARD_FORESTS, LINKS
 from ._layers import LAYERS, binary_layer, reads_signs
 from ._pools import POOLS
 from ._residual_forests import RESIDUAL_FORESTS
@@ -58,11 +59,13 @@ class Walk:
         emit: holds the nodes.
         logits: the value that the model returns.
         embedding: what the last linear layer reads, or the logits.
+        link: what makes probabilities of the logits.
     """
 
     def __init__(self, traced: fx.GraphModule, axes: int) -> None:
         self.emit = Emitter(axes)
         self.logits = self.embedding = 0
+        self.link: Link = "softmax"
         self._traced = traced
         self._modules = dict(traced.named_modules())
         self._values: dict[fx.Node, int | Folded] = {}
@@ -104,6 +107,8 @@ class Walk:
         while isinstance(self._module(last), (BatchNorm, *PASSIVE)):
             last = last.args[0]
         module = self._module(last)
+        if isinstance(module, HardForest) and last is result:
+            self.link = LINKS[module.output]
         if isinstance(module, nn.Linear | FernLinear | HardForest) or (
             isinstance(module, BinaryLayer) and module.weight.ndim == 2
         ):

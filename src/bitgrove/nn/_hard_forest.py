@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from ._forest import MaskedLinear, NeuralDecisionForest
 from ._forest_routing import greedy_leaves, log_arrivals
 from ._layer import check_input
+
+Output = Literal["logits", "probabilities", "values"]
 
 
 class HardForest(nn.Module):
@@ -25,12 +28,17 @@ class HardForest(nn.Module):
         neuron: the output of ``functions`` that a node reads, ``int64[trees, 2**depth - 1]``, nodes
             breadth first.
         leaf: what a leaf adds, ``float32[trees, 2**depth, outputs]``.
+        output: what the sums are: ``"logits"``, ``"probabilities"`` or ``"values"``. A packed
+            model that ends in this layer predicts accordingly.
 
     Raises:
-        ValueError: the shapes do not fit each other, or a neuron is out of range.
+        ValueError: the shapes do not fit each other, a neuron is out of range, or ``output`` is
+            another.
     """
 
-    def __init__(self, functions: nn.Linear, neuron: Tensor, leaf: Tensor) -> None:
+    def __init__(
+        self, functions: nn.Linear, neuron: Tensor, leaf: Tensor, *, output: Output = "logits"
+    ) -> None:
         if neuron.ndim != 2 or leaf.ndim != 3 or leaf.shape[:2] != (
             len(neuron), neuron.shape[1] + 1
         ):  # fmt: skip
@@ -42,7 +50,11 @@ class HardForest(nn.Module):
             functions.out_features
         ):
             raise ValueError(f"neuron must lie in 0 to {functions.out_features - 1}")
+        if output not in get_args(Output):
+            known = ", ".join(map(repr, get_args(Output)))
+            raise ValueError(f"output must be one of {known}, got {output!r}")
         super().__init__()
+        self.output: Output = output
         self.functions = functions
         self.neuron: Tensor
         self.register_buffer("neuron", neuron)
@@ -72,7 +84,7 @@ def harden(model: nn.Module, *, logits: bool = False) -> nn.Module:
         model: a :class:`NeuralDecisionForest`, or a model that holds one or more. Not changed.
         logits: let the leaves of classifiers hold the logarithms of their probabilities, not below
             1e-6, so that trees multiply instead of adding up and a softmax of the output is a
-            distribution, which ``Session.predict`` reports as confidence.
+            distribution.
 
     Raises:
         ValueError: the model holds no soft forest.
@@ -178,7 +190,10 @@ def _forests(model: nn.Module) -> list[tuple[str, NeuralDecisionForest]]:
 def _hardened(forest: nn.Module, logits: bool) -> HardForest:
     assert isinstance(forest, NeuralDecisionForest)
     values = forest.leaf_values().detach()
-    if logits and forest.task == "classification":
+    output: Output = "values"
+    if forest.task == "classification":
+        output = "logits" if logits else "probabilities"
+    if output == "logits":
         values = values.clamp_min(1e-6).log()
     functions = forest.functions
     weight = functions.weight.detach()
@@ -189,7 +204,7 @@ def _hardened(forest: nn.Module, logits: bool) -> HardForest:
     with torch.no_grad():
         layer.weight.copy_(weight[used])
         layer.bias.copy_(functions.bias[used])
-    return HardForest(layer, place, values / forest.trees).eval()
+    return HardForest(layer, place, values / forest.trees, output=output).eval()
 
 
 def _certainty(decisions: Tensor) -> Tensor:
