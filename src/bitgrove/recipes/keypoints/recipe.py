@@ -22,6 +22,7 @@ from ...files import replacing
 from ...jobs import Steps
 from ...solvers import ShapeCascade
 from ...solvers._shape_features import patches
+from .._outcomes import kept, write
 
 Predict = Callable[[Faces], npt.NDArray[np.float32]]
 
@@ -88,10 +89,11 @@ def run(
     for number in range(seed, seed + seeds):
         for chosen in arms:
             path = out / chosen.name / f"seed-{number}" / "outcome.json"
-            outcome = _kept(path, epochs) if resume and not overwrite else None
+            settings = {"epochs": epochs}
+            outcome = kept(path, settings) if resume and not overwrite else None
             if outcome is None:
-                outcome = _measure(chosen, splits, number, epochs)
-                _write(path, outcome)
+                outcome = _measure(chosen, splits, number, epochs) | {"settings": settings}
+                write(path, outcome)
             steps.say(
                 f"{chosen.title}, seed {number}: {outcome['pixels']:.3f} pixels, "
                 f"{outcome['normalised']:.2%} of the distance of the eyes"
@@ -114,7 +116,7 @@ def run(
         + f"{seeds}"
         + "".join(f" --arm {a.name}" for a in (arms if arm else ())),
     }
-    _write(out / "results.json", {"protocol": about, "outcomes": outcomes})
+    write(out / "results.json", {"protocol": about, "outcomes": outcomes})
     _write_expected(out / "expected.toml", about, arms, outcomes)
     print(_table(arms, outcomes))
     return outcomes
@@ -185,23 +187,6 @@ def _random_forest(faces: Faces, mean: npt.NDArray[Any], seed: int) -> Predict:
     return predict
 
 
-def _kept(path: Path, epochs: int) -> dict[str, Any] | None:
-    """The outcome of an earlier run, if it is there."""
-    if not path.is_file():
-        return None
-    try:
-        outcome = json.loads(path.read_text())
-        same = outcome["epochs"] == epochs
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to train anew") from None
-    if not same:
-        raise ValueError(
-            f"{path} was made with {outcome['epochs']} epochs; resume with those, or --overwrite "
-            "the run"
-        )
-    return outcome
-
-
 _FIGURES = ("pixels", "normalised", "validation_pixels", "train_pixels")
 
 
@@ -239,9 +224,3 @@ def _table(arms: Sequence[Arm], outcomes: Sequence[Mapping[str, Any]]) -> str:
 def _line(key: str, value: object) -> str:
     """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
     return f"{key} = {json.dumps(value, ensure_ascii=False)}"
-
-
-def _write(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(json.dumps(value, indent=1).encode() + b"\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import torch
 
 from ... import data
-from ...files import replacing
 from ...jobs import Steps
 from ...training import LeafUpdates, Linear
 from ...training._method import plain
+from .._outcomes import kept, write
 from ._figures import protocol, table, write_expected
 from ._train import Arm, train
 
@@ -103,7 +102,7 @@ def _run(
         for chosen in arms:
             folder = out / chosen.name / f"seed-{number}"
             settings = {"dataset": dataset, "epochs": epochs, "width": width, "arm": _plain(chosen)}
-            outcome = _kept(folder / "outcome.json", settings) if resume else None
+            outcome = kept(folder / "outcome.json", settings) if resume else None
             if outcome is None:
                 steps.say(f"{chosen.title}, seed {number}")
                 outcome = train(
@@ -133,27 +132,3 @@ def _choose(names: Sequence[str]) -> tuple[Arm, ...]:
 
 def _plain(arm: Arm) -> dict[str, Any]:
     return {"options": arm.options, "leaves": plain(arm.leaves), "slope": plain(arm.slope)}
-
-
-def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The outcome of an earlier run, if it is there."""
-    if not path.is_file():
-        return None
-    try:
-        outcome = json.loads(path.read_text())
-        same = outcome["settings"] == settings
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to train anew") from None
-    if not same:
-        raise ValueError(
-            f"{path} was made with other settings, {outcome['settings']}; resume with those, or "
-            "--overwrite the run"
-        )
-    return outcome
-
-
-def write(path: Path, value: object) -> None:
-    """A value as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(json.dumps(value, indent=1).encode() + b"\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -12,8 +11,8 @@ import sklearn
 
 from ... import data, kernels
 from ...data import ImageData
-from ...files import replacing
 from ...jobs import Steps
+from .._outcomes import kept, write
 from ._figures import table, write_expected
 from ._rivals import (
     PRIORS,
@@ -73,13 +72,13 @@ def run(
         for number in range(seed, seed + seeds):
             path = out / name / f"seed-{number}.json"
             settings = {"trees": trees, "sizes": [list(size) for size in sizes]}
-            outcome = _kept(path, settings) if resume and not overwrite else None
+            outcome = kept(path, settings) if resume and not overwrite else None
             if outcome is None:
                 steps.say(f"{name}, seed {number}")
                 outcome = _compare(parts, number, trees, sizes, steps)
                 outcome |= {"dataset": name, "seed": number, "settings": settings}
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _write(path, outcome)
+                write(path, outcome)
             outcomes.append(outcome)
     rows = parts.test.y  # pyright: ignore[reportPossiblyUnboundVariable]
     about = {
@@ -98,7 +97,7 @@ def run(
         + "".join(f" --arm {name}" for name in arm),
     }
     results = {"protocol": about, "outcomes": outcomes}
-    _write(out / "results.json", results)
+    write(out / "results.json", results)
     write_expected(out / "expected.toml", about, outcomes)
     print(table(outcomes))
     return results
@@ -147,26 +146,3 @@ def _described(fitted: Fitted, parts: Parts) -> dict[str, Any]:
         "bytes": fitted.size,
         **fitted.chosen,
     }
-
-
-def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The outcome of an earlier run, if it is there."""
-    if not path.is_file():
-        return None
-    try:
-        outcome = json.loads(path.read_text())
-        same = outcome["settings"] == settings
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to run anew") from None
-    if not same:
-        raise ValueError(
-            f"{path} was made with other settings, {outcome['settings']}; resume with those, or "
-            "--overwrite the run"
-        )
-    return outcome
-
-
-def _write(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(json.dumps(value, indent=1).encode() + b"\n")

@@ -16,6 +16,7 @@ from ... import data
 from ...data import SegmentationData
 from ...files import replacing
 from ...jobs import Steps
+from .._outcomes import kept, write
 from ._backbone import (
     BATCH,
     Maps,
@@ -107,7 +108,7 @@ def run(
         results["packed"] = _packed(out, backbone, forest, train, test, maps[2])
         steps.say("the forest and the backbone together")
         results["end_to_end"] = compare_end_to_end(backbone, forest, train, validation, seed)
-    _write(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+    write(out / "results.json", results)
     _write(out / "curves.png", draw_curves(arms, outcomes))
     write_expected(out / "expected.toml", protocol, arms, outcomes)
     print(table(arms, outcomes))
@@ -147,13 +148,8 @@ def _head(
     """Train and test a head, or take up the one that is there."""
     settings = json.loads(json.dumps(asdict(arm)))
     path, weights = folder / "outcome.json", folder / "head.pt"
-    if keep and path.is_file() and weights.is_file():
-        outcome = json.loads(path.read_text())
-        if outcome["settings"] != settings:
-            raise ValueError(
-                f"{path} was made with other settings, {outcome['settings']}; resume with those, "
-                "or --overwrite the run"
-            )
+    outcome = kept(path, settings) if keep and weights.is_file() else None
+    if outcome is not None:
         head = make_head(arm, len(parts[0].classes), seed)
         head.load_state_dict(torch.load(weights, weights_only=True))
         return head.eval(), outcome
@@ -164,7 +160,7 @@ def _head(
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(weights) as file:
         torch.save(head.state_dict(), file)
-    _write(path, (json.dumps(outcome, indent=1) + "\n").encode())
+    write(path, outcome)
     return head, outcome
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,8 @@ import torch
 
 from ... import data
 from ...data import DataError, OneShotRun
-from ...files import replacing
 from ...jobs import Steps
+from .._outcomes import kept, write
 from ._figures import protocol, table, write_expected
 from ._train import Arm, train
 
@@ -93,19 +92,19 @@ def run(
         for chosen in arms:
             path = out / chosen.name / f"seed-{number}" / "outcome.json"
             settings = asdict(chosen) | {"epochs": epochs, "one_shot_runs": len(one_shot)}
-            outcome = _kept(path, settings) if resume and not overwrite else None
+            outcome = kept(path, settings) if resume and not overwrite else None
             if outcome is None:
                 steps.say(f"{chosen.title}, seed {number}")
                 outcome = train(chosen, number, splits, epochs, one_shot) | {"settings": settings}
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _write(path, outcome)
+                write(path, outcome)
             steps.say(
                 f"{chosen.title}, seed {number}: Recall@1 {outcome['recall']['1']:.1%}, NMI "
                 f"{outcome['nmi']:.3f}, {outcome['seconds']:.0f} s"
             )
             outcomes.append(outcome)
     about = protocol(splits, epochs, range(seed, seed + seeds), arm)
-    _write(out / "results.json", {"protocol": about, "outcomes": outcomes})
+    write(out / "results.json", {"protocol": about, "outcomes": outcomes})
     write_expected(out / "expected.toml", about, arms, outcomes)
     print(table(arms, outcomes))
     return outcomes
@@ -127,25 +126,3 @@ def _one_shot_runs(steps: Steps) -> tuple[OneShotRun, ...]:
     except DataError as error:
         steps.say(f"without the one-shot runs: {error}")
         return ()
-
-
-def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The outcome of an earlier run, if it is there."""
-    if not path.is_file():
-        return None
-    try:
-        outcome = json.loads(path.read_text())
-        same = outcome["settings"] == settings
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to train anew") from None
-    if not same:
-        raise ValueError(
-            f"{path} was made with other settings, {outcome['settings']}; resume with those, or "
-            "--overwrite the run"
-        )
-    return outcome
-
-
-def _write(path: Path, value: object) -> None:
-    with replacing(path) as file:
-        file.write(json.dumps(value, indent=1).encode() + b"\n")
