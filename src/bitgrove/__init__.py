@@ -19,6 +19,7 @@ _PACKAGES = (
     "explain",
     "export",
     "files",
+    "hashing",
     "interfaces",
     "kernels",
     "metrics",
