@@ -6,6 +6,13 @@ order, and ``decision_function(X)``, the real numbers whose signs are the code.
 
 from .. import require
 
+require("torch", extra="train", needed_for="bitgrove.hashing")
 require("sklearn", extra="train", needed_for="bitgrove.hashing")
 
-from ._encoder import HashEncoder as HashEncoder  # noqa: E402
+# ruff: noqa: E402
+from ._bdnn_weights import BDNNWeights as BDNNWeights
+from ._encoder import HashEncoder as HashEncoder
+from ._itq import ITQ as ITQ
+from ._pcah import PCAH as PCAH
+from ._sh_bdnn import SHBDNN as SHBDNN
+from ._uh_bdnn import UHBDNN as UHBDNN
