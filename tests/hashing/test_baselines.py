@@ -33,7 +33,7 @@ EVERY = (*UNSUPERVISED, *SUPERVISED)
 named = pytest.mark.parametrize("method", EVERY, ids=lambda method: type(method).__name__)
 
 
-@parametrize_with_checks(EVERY)
+@parametrize_with_checks(list(EVERY))
 def test_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -82,7 +82,7 @@ def test_labels_must_be_one_of_several_classes_for_each_row(method, digits):
         method.fit(X)
     with pytest.raises(ValueError, match="at least 2 classes, got only class"):
         clone(method).fit(X, np.zeros(600, int))
-    with pytest.raises(ValueError, match="1d array|multilabel"):
+    with pytest.raises(ValueError, match=r"1d array|multilabel"):
         clone(method).fit(X, np.eye(10, dtype=int)[y])
     with pytest.raises(ValueError, match="continuous"):
         clone(method).fit(X, y + 0.5)

@@ -72,8 +72,8 @@ def test_the_waves_are_those_of_a_graph_on_rows_that_fill_a_line():
     np.testing.assert_allclose(np.abs((found * vectors).sum(0)), 1, rtol=1e-9)
 
 
-def test_bits_are_balanced_and_uncorrelated_where_rows_fill_the_box():
+def test_where_rows_fill_the_box_waves_are_uncorrelated_and_bits_balanced():
     grid = np.array([[x, y] for x in range(160) for y in range(96)], float)
-    signs = np.where(SpectralHashing(bits=5).fit(grid).decision_function(grid) >= 0, 1, -1)
-    np.testing.assert_allclose(signs.T @ signs / len(grid), np.eye(5), atol=0.05)
-    np.testing.assert_allclose(signs.mean(0), 0, atol=0.05)
+    waves = SpectralHashing(bits=5).fit(grid).decision_function(grid)
+    np.testing.assert_allclose(waves.T @ waves / len(grid), np.eye(5) / 2, atol=0.02)
+    np.testing.assert_allclose(np.where(waves >= 0, 1, -1).mean(0), 0, atol=0.05)

@@ -35,6 +35,7 @@ class ClassCodes(HashEncoder):
 
     Attributes:
         classes_: the labels, sorted; codes number them in this order.
+        n_iter_: of L-BFGS.
         coef_, intercept_: of the classifier, ``(classes, features)`` and ``(classes,)``.
 
     >>> from bitgrove.hashing import ClassCodes
@@ -47,6 +48,7 @@ class ClassCodes(HashEncoder):
     """
 
     classes_: npt.NDArray
+    n_iter_: int
     coef_: Matrix
     intercept_: Matrix
 
@@ -73,11 +75,12 @@ class ClassCodes(HashEncoder):
             )
         mean, covariance = mean_and_covariance(features)
         spread = np.sqrt(np.diag(covariance))
-        spread[spread == 0] = 1
+        spread[spread <= 1e-9 * np.abs(mean)] = 1  # a constant, but for rounding
         scaled = (features - mean) / spread
         model = LogisticRegression(
             C=1 / (self.regularization * len(features)), max_iter=self.max_iter
         ).fit(scaled, numbers)
+        self.n_iter_ = int(model.n_iter_.max())
         coef, intercept = model.coef_ / spread, model.intercept_
         if classes == 2:  # the second against the first
             coef, intercept = np.vstack([-coef, coef]) / 2, np.array([-1, 1]) * intercept / 2

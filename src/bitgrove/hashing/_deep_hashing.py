@@ -47,6 +47,7 @@ class DeepHashing(TanhEncoder):
         layers_: pairs of a weight ``(inputs, outputs)`` and a bias, tanh after each.
         objective_: at the start, and after every evaluation that was the best so far.
 
+    >>> import numpy as np
     >>> from bitgrove.hashing import DeepHashing
     >>> rows = np.random.default_rng(0).normal(size=(100, 6))
     >>> hasher = DeepHashing(bits=4, hidden=[6], iterations=20).fit(rows)

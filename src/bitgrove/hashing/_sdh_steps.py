@@ -45,7 +45,7 @@ class Problem:
     def classifier(self, codes: Matrix) -> Matrix:
         """The best ``W``, ``(bits, classes)``, for codes ``(n, bits)``."""
         ridge = codes.T @ codes + self._regression * np.eye(codes.shape[1])
-        return np.linalg.solve(ridge, (self._of_class @ codes).T)
+        return np.asarray(np.linalg.solve(ridge, (self._of_class @ codes).T), np.float64)
 
     def projection(self, codes: Matrix) -> Matrix:
         """The best ``P``, ``(functions, bits)``."""
