@@ -29,3 +29,17 @@ def one_of(owner: object, name: str, known: tuple[str, ...]) -> None:
     value = getattr(owner, name)
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def flag(owner: object, name: str) -> None:
+    """Refuse an attribute that is neither True nor False."""
+    value = getattr(owner, name)
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def positive(name: str, value: Any) -> None:
+    """Refuse what is no finite number above 0."""
+    not_negative(name, value)
+    if value == 0:
+        raise ValueError(f"{name} must be above 0, got {value}")
