@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import data
-from ...data import ImageData
 from ...metrics import Relevance
 from ...search import Flat
 from ._study import Rows, Task
@@ -34,8 +33,8 @@ def by_neighbours(name: str, features: Features, said: str) -> Task:
 
     Gallery and training rows are those of the training and validation parts, queries the test's.
     """
-    gallery, queries = _gallery(name), data.load(name, split="test")
-    held, asked = features(gallery.images), features(queries.images)
+    images, _ = _gallery(name)
+    held, asked = features(images), features(data.load(name, split="test").images)
     index = Flat(held.shape[1], "l2", "float32")
     index.add(held)
     near = index.search(asked, min(NEIGHBOURS, len(held))).ids
@@ -51,22 +50,23 @@ def by_neighbours(name: str, features: Features, said: str) -> Task:
 
 def by_labels(name: str, features: Features, said: str) -> Task:
     """Right are the rows of the same class; a part of each class is learnt from."""
-    gallery, queries = _gallery(name), data.load(name, split="test")
-    held, asked = features(gallery.images), features(queries.images)
+    images, labels = _gallery(name)
+    queries = data.load(name, split="test")
+    held, asked = features(images), features(queries.images)
     random = np.random.default_rng(0)  # the same rows for every seed
     rows = np.concatenate(
         [
-            random.permutation(np.flatnonzero(gallery.labels == each))[: _PER_CLASS + _APART]
-            for each in np.unique(gallery.labels)
+            random.permutation(np.flatnonzero(labels == each))[: _PER_CLASS + _APART]
+            for each in np.unique(labels)
         ]
     )
     rows = random.permutation(rows)
     return Task(
         train=held[rows],
-        labels=gallery.labels[rows],
+        labels=labels[rows],
         gallery=held,
         queries=asked,
-        relevant=Relevance.from_labels(queries.labels, gallery.labels),
+        relevant=Relevance.from_labels(queries.labels, labels),
         about={
             "features": said,
             "gallery": len(held),
@@ -76,10 +76,8 @@ def by_labels(name: str, features: Features, said: str) -> Task:
     )
 
 
-def _gallery(name: str) -> ImageData:
-    parts = [data.load(name, split=split) for split in ("train", "validation")]
-    return ImageData(
-        np.concatenate([part.images for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        parts[0].class_names,
-    )
+def _gallery(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Pictures and labels of all that is not the test part."""
+    parts = [data.load(name, split="train"), data.load(name, split="validation")]
+    images = np.concatenate([part.images for part in parts])
+    return images, np.concatenate([part.labels for part in parts])
