@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bitgrove import recipes
+from bitgrove.cli._fit import check_out
 from bitgrove.data import DataError
 from bitgrove.metrics import mean_average_precision
 from bitgrove.recipes import sift_codes
@@ -78,6 +79,9 @@ def test_the_table_is_filled_with_scores_of_the_first_rows(folder, capsys):
     assert "sift-codes --seed 0 --seeds 2 --rows 1000" in results["protocol"]["command"]
     assert "computed from BSDS500" in (out / "report.html").read_text()
     assert capsys.readouterr().out.count("| sift-1000 |") == 5
+    check_out(out, resume=True, overwrite=False)  # as the command does
+    with pytest.raises(ValueError, match="holds a run"):
+        check_out(out, resume=False, overwrite=False)
     itq = next(row for row in results["outcomes"] if row["method"] == "itq")
     with np.load(out / "sift-1000" / "itq-8" / "seed-0" / "codes.npz") as codes:
         task = descriptors(Sizes.of(1000))
@@ -103,7 +107,8 @@ def test_the_page_names_the_command_and_what_the_data_are():
     figures = tomllib.loads((folder / "expected.toml").read_text())
     assert figures["protocol"]["seeds"] == [0, 1, 2]
     (dataset,) = set(figures) - {"protocol"}
-    assert set(figures[dataset]) == set(METHODS)
+    assert set(figures[dataset]) <= set(METHODS)
+    assert len(figures[dataset]) > 3
     assert recipe.study(1_000_000).protocol["descriptors"] == figures["protocol"]["descriptors"]
     for method in figures[dataset].values():
         for bits, cell in method.items():
