@@ -80,7 +80,10 @@ def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatc
     [
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"precision": "bfloat16"}, "precision must be float64 or float32 in uh-bdnn"),
-        ({"arm": ["mnits"]}, "no arm mnits; there are the data sets mnist, cifar10, digits"),
+        (
+            {"arm": ["mnits"]},
+            "no arm mnits; there are the data sets mnist, cifar10, mnist-10k, digits",
+        ),
         ({"arm": ["0"]}, "code lengths must be at least 1, got 0"),
     ],
 )

@@ -9,10 +9,11 @@ import numpy.typing as npt
 import torch
 
 from ._alternate import History, Judge, alternate, flat
-from ._bdnn_network import Precision, hidden_sizes, real_codes, stacked_eigenvectors
+from ._bdnn_network import hidden_sizes, real_codes, stacked_eigenvectors
 from ._bdnn_problems import Problem, widen
 from ._checks import at_least, one_of
 from ._encoder import Features, HashEncoder
+from ._few_zeros import Precision
 from ._principal import Matrix, check_axes
 
 
@@ -87,7 +88,7 @@ class BDNN(HashEncoder):
     def _keep(self, problem: Problem, vector: torch.Tensor, history: History) -> None:
         layers = problem.layout.parts(vector)[:3]
         first, *rest = [(w.clone(), c.numpy().copy()) for w, c in layers]
-        self.layers_ = [(widen(first[0], problem.encoder.used), first[1])]
+        self.layers_ = [(widen(first[0], problem.encoder.used, self.n_features_in_), first[1])]
         self.layers_ += [(w.numpy(), c) for w, c in rest]
         self.history_ = history
         self.objective_ = np.array(history.objective)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ._alternate import Judge
 from ._bdnn import BDNN
-from ._bdnn_network import Precision, real_codes
+from ._bdnn_network import real_codes
 from ._bdnn_problems import PairKeeping
 from ._bdnn_weights import PAPER_SUPERVISED, Weights, chosen
 from ._encoder import Features
+from ._few_zeros import Precision
 from ._itq import itq_signs
 from ._pairs import SamePairs
 from ._principal import Matrix

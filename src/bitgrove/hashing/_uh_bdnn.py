@@ -12,11 +12,11 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from ._bdnn import BDNN
-from ._bdnn_network import Precision
 from ._bdnn_problems import Autoencoding
 from ._bdnn_weights import PAPER_UNSUPERVISED, Weights, chosen
 from ._checks import at_least, one_of
 from ._encoder import Features
+from ._few_zeros import Precision
 from ._itq import itq_signs
 from ._principal import Matrix
 from ._validation import nearest_rows, validation_map

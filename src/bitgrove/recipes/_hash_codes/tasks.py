@@ -28,12 +28,15 @@ def pixels(images: npt.NDArray[np.uint8]) -> Rows:
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
-def by_neighbours(name: str, features: Features, said: str) -> Task:
+def by_neighbours(name: str, features: Features, said: str, rows: int | None = None) -> Task:
     """Right are the nearest rows of the gallery by Euclidean distance; everything is learnt from.
 
     Gallery and training rows are those of the training and validation parts, queries the test's.
+    ``rows`` takes so many of the gallery, by chance, the same for every seed.
     """
     images, _ = _gallery(name)
+    if rows is not None:
+        images = images[np.random.default_rng(0).permutation(len(images))[:rows]]
     held, asked = features(images), features(data.load(name, split="test").images)
     index = Flat(held.shape[1], "l2", "float32")
     index.add(held)
