@@ -82,7 +82,7 @@ def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatc
         ({"precision": "bfloat16"}, "precision must be float64 or float32 in uh-bdnn"),
         (
             {"arm": ["mnits"]},
-            "no arm mnits; there are the data sets mnist, cifar10, mnist-10k, digits",
+            "no arm mnits; there are the data sets mnist, cifar10, mnist-10k",
         ),
         ({"arm": ["0"]}, "code lengths must be at least 1, got 0"),
     ],
@@ -104,9 +104,8 @@ def test_neighbours_are_those_of_all_distances():
 
 
 def test_training_rows_are_as_many_of_each_class_and_in_the_gallery(monkeypatch):
-    monkeypatch.setattr(tasks, "_PER_CLASS", 40)
-    monkeypatch.setattr(tasks, "_APART", 10)
-    task = tasks.by_labels("digits", tasks.pixels, "")
+    monkeypatch.setattr(tasks, "APART", 10)
+    task = tasks.by_labels("digits", tasks.pixels, "", per_class=40)
     assert np.bincount(task.labels).tolist() == [50] * 10
     rows = {row.tobytes() for row in task.gallery}
     assert all(row.tobytes() in rows for row in task.train)

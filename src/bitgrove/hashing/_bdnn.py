@@ -30,6 +30,7 @@ class BDNN(HashEncoder):
     verbose: bool
     random_state: int | np.random.RandomState | None
 
+    n_features_in_: int
     layers_: list[tuple[Matrix, Matrix]]
     objective_: npt.NDArray[np.float64]
     terms_: dict[str, npt.NDArray[np.float64]]

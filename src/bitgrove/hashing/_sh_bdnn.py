@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from ..metrics import Relevance
 from ._alternate import Judge
 from ._bdnn import BDNN
 from ._bdnn_network import real_codes
@@ -20,7 +21,7 @@ from ._few_zeros import Precision
 from ._itq import itq_signs
 from ._pairs import SamePairs
 from ._principal import Matrix
-from ._validation import alike, set_apart, validation_map
+from ._validation import set_apart, validation_map
 
 _ITQ_ITERATIONS = 50
 
@@ -136,7 +137,7 @@ class SHBDNN(BDNN):
         judge = None
         if apart.any():
             asked = self._scaled(np.asarray(features[apart], np.float64))
-            judge = _judge(problem, asked, alike(labels[apart], labels[~apart]))
+            judge = _judge(problem, asked, Relevance.from_labels(labels[apart], labels[~apart]))
         self._run(problem, rows, signs, [], judge, random)
 
     def __sklearn_tags__(self) -> Any:
@@ -146,7 +147,7 @@ class SHBDNN(BDNN):
         return tags
 
 
-def _judge(problem: PairKeeping, asked: Matrix, relevant: npt.NDArray[np.bool_]) -> Judge:
+def _judge(problem: PairKeeping, asked: Matrix, relevant: Relevance) -> Judge:
     def judge(vector: Tensor) -> float:
         layers = problem.layout.parts(vector)
         plain = [(w.numpy(), c.numpy()) for w, c in layers]

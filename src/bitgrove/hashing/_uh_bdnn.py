@@ -11,6 +11,7 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from ..metrics import Relevance
 from ._bdnn import BDNN
 from ._bdnn_problems import Autoencoding
 from ._bdnn_weights import PAPER_UNSUPERVISED, Weights, chosen
@@ -147,9 +148,10 @@ class UHBDNN(BDNN):
         self, problem: Autoencoding, rows: Matrix, asked: npt.NDArray[np.intp]
     ) -> Callable[[Tensor], float]:
         near = nearest_rows(rows, asked, min(self.neighbours, len(rows)))
+        relevant = Relevance.from_neighbours(near)
 
         def judge(vector: Tensor) -> float:
             codes = problem.encoder.forward(problem.layout.parts(vector)).numpy()
-            return validation_map(codes[asked], codes, near)
+            return validation_map(codes[asked], codes, relevant)
 
         return judge

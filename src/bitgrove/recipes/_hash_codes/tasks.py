@@ -15,10 +15,10 @@ from ._study import Rows, Task
 NEIGHBOURS = 50
 """Right answers of a query without labels."""
 
-_PER_CLASS = 3000
-"""Training rows of every class with labels, at most; ``_APART`` more say when to stop."""
+PER_CLASS = 3000
+"""Training rows of every class with labels, at most."""
 
-_APART = 100
+APART = 100
 
 Features = Callable[[npt.NDArray[np.uint8]], Rows]
 
@@ -51,15 +51,18 @@ def by_neighbours(name: str, features: Features, said: str, rows: int | None = N
     )
 
 
-def by_labels(name: str, features: Features, said: str) -> Task:
-    """Right are the rows of the same class; a part of each class is learnt from."""
+def by_labels(name: str, features: Features, said: str, per_class: int = PER_CLASS) -> Task:
+    """Right are the rows of the same class; ``per_class`` rows and some more are learnt from.
+
+    The rows more, :data:`APART` of each class, are for a method to see when to stop.
+    """
     images, labels = _gallery(name)
     queries = data.load(name, split="test")
     held, asked = features(images), features(queries.images)
     random = np.random.default_rng(0)  # the same rows for every seed
     rows = np.concatenate(
         [
-            random.permutation(np.flatnonzero(labels == each))[: _PER_CLASS + _APART]
+            random.permutation(np.flatnonzero(labels == each))[: per_class + APART]
             for each in np.unique(labels)
         ]
     )
