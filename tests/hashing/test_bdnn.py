@@ -300,6 +300,11 @@ def test_parameters_out_of_range_are_refused(digits, options, message):
         UHBDNN(**{"bits": 4, **options}).fit(digits[0])
 
 
+def test_hidden_that_is_no_pair_is_refused(digits):
+    with pytest.raises(TypeError, match="hidden must be a pair of widths or None, got 30"):
+        UHBDNN(bits=4, hidden=30).fit(digits[0])
+
+
 def test_weights_are_used(digits):
     options = {"bits": 4, **SMALL, "rounds": 0, "validation": 0}
     X = digits[0][:100]
@@ -312,7 +317,7 @@ def test_weights_are_used(digits):
 
 def test_verbose_says_each_half_step(digits, capsys):
     UHBDNN(bits=4, **SMALL | {"rounds": 1}, validation=10, verbose=True).fit(digits[0][:100])
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert lines[0].startswith("UHBDNN, 4 bits, round 0: weights, objective ")
     assert "validation mAP" in lines[0]

@@ -124,6 +124,9 @@ def test_the_page_names_the_command_and_holds_the_figures(module):
     assert f"bitgrove reproduce {name}" in (folder / "README.md").read_text()
     figures = tomllib.loads((folder / "expected.toml").read_text())
     assert figures["protocol"]["study"] == name
-    for bits, cell in figures["mnist"][name].items():
-        assert len(cell["map"]) == len(cell["seeds"])
-        assert int(bits.removeprefix("bits-")) in module.recipe.STUDY.bits
+    study, kept = module.recipe.STUDY, figures.keys() - {"protocol"}
+    assert kept == figures["protocol"]["data"].keys() <= {**study.datasets, **study.extra}.keys()
+    for dataset in kept:
+        for bits, cell in figures[dataset][name].items():
+            assert len(cell["map"]) == len(cell["seeds"]) == len(cell["evaluations"])
+            assert int(bits.removeprefix("bits-")) in study.bits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,6 +46,8 @@ class BDNN(HashEncoder):
         one_of(self, "precision", ("float64", "float32"))
         if self.hidden is None:
             return hidden_sizes(self.bits)
+        if not isinstance(self.hidden, Sequence) or isinstance(self.hidden, str):
+            raise TypeError(f"hidden must be a pair of widths or None, got {self.hidden!r}")
         if len(self.hidden) != 2 or not all(isinstance(n, int) and n >= 1 for n in self.hidden):
             raise ValueError(f"hidden must be two widths of at least 1, got {self.hidden!r}")
         return self.hidden[0], self.hidden[1]
@@ -101,7 +104,7 @@ class BDNN(HashEncoder):
 
     def _say(self, text: str) -> None:
         if self.verbose:
-            print(f"{type(self).__name__}, {self.bits} bits, {text}", flush=True)
+            print(f"{type(self).__name__}, {self.bits} bits, {text}", file=sys.stderr, flush=True)
 
     def _project(self, features: Features) -> Features:
         return real_codes(self._scaled(np.asarray(features, np.float64)), self.layers_)

@@ -59,7 +59,7 @@ class SHBDNN(BDNN):
             features drive the sigmoids to their ends, where little is learnt.
         precision: ``"float32"`` halves the time of the products with the rows; measured figures
             with both are in ``docs/hashing.md``.
-        verbose: print a line after each half step.
+        verbose: say a line after each half step, on standard error.
         random_state: of the rotation that ITQ starts from, and of the validation rows.
 
     Attributes:

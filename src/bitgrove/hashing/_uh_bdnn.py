@@ -66,7 +66,7 @@ class UHBDNN(BDNN):
         rescale: features to [0, 1] by each one's least and the largest range of all, in training.
         precision: ``"float32"`` halves the time of the products with the rows; measured figures
             with both are in ``docs/hashing.md``.
-        verbose: print a line after each half step.
+        verbose: say a line after each half step, on standard error.
         random_state: of the rotation that ITQ starts from, and of the validation rows.
 
     Attributes:
