@@ -80,7 +80,10 @@ def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatc
     [
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"precision": "bfloat16"}, "precision must be float64 or float32 in uh-bdnn"),
-        ({"arm": ["mnits"]}, "no arm mnits; there are the data sets mnist, cifar10, digits"),
+        (
+            {"arm": ["mnits"]},
+            "no arm mnits; there are the data sets mnist, cifar10, mnist-10k",
+        ),
         ({"arm": ["0"]}, "code lengths must be at least 1, got 0"),
     ],
 )
@@ -101,9 +104,8 @@ def test_neighbours_are_those_of_all_distances():
 
 
 def test_training_rows_are_as_many_of_each_class_and_in_the_gallery(monkeypatch):
-    monkeypatch.setattr(tasks, "_PER_CLASS", 40)
-    monkeypatch.setattr(tasks, "_APART", 10)
-    task = tasks.by_labels("digits", tasks.pixels, "")
+    monkeypatch.setattr(tasks, "APART", 10)
+    task = tasks.by_labels("digits", tasks.pixels, "", per_class=40)
     assert np.bincount(task.labels).tolist() == [50] * 10
     rows = {row.tobytes() for row in task.gallery}
     assert all(row.tobytes() in rows for row in task.train)
@@ -120,8 +122,13 @@ def test_the_page_names_the_command_and_holds_the_figures(module):
     folder = Path(module.__file__).parent
     name = module.recipe.STUDY.name
     assert f"bitgrove reproduce {name}" in (folder / "README.md").read_text()
+    if not (folder / "expected.toml").exists():
+        pytest.skip("its table has not been filled yet")
     figures = tomllib.loads((folder / "expected.toml").read_text())
     assert figures["protocol"]["study"] == name
-    for bits, cell in figures["mnist"][name].items():
-        assert len(cell["map"]) == len(cell["seeds"])
-        assert int(bits.removeprefix("bits-")) in module.recipe.STUDY.bits
+    study, kept = module.recipe.STUDY, figures.keys() - {"protocol"}
+    assert kept == figures["protocol"]["data"].keys() <= {**study.datasets, **study.extra}.keys()
+    for dataset in kept:
+        for bits, cell in figures[dataset][name].items():
+            assert len(cell["map"]) == len(cell["seeds"]) == len(cell["evaluations"])
+            assert int(bits.removeprefix("bits-")) in study.bits
