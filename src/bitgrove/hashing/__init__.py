@@ -7,5 +7,29 @@ order, and ``decision_function(X)``, the real numbers whose signs are the code.
 from .. import require
 
 require("sklearn", extra="train", needed_for="bitgrove.hashing")
+require("torch", extra="train", needed_for="bitgrove.hashing")
 
-from ._encoder import HashEncoder as HashEncoder  # noqa: E402
+# ruff: noqa: E402
+from ._bi_half import BiHalf as BiHalf
+from ._bi_half_loss import BiHalfLoss as BiHalfLoss
+from ._bi_half_loss import bi_half as bi_half
+from ._centres import hadamard as hadamard
+from ._centres import hash_centres as hash_centres
+from ._csq import CSQ as CSQ
+from ._csq_loss import CSQLoss as CSQLoss
+from ._divide_and_encode import DivideAndEncode as DivideAndEncode
+from ._dsh import DSH as DSH
+from ._dsh_loss import DSHLoss as DSHLoss
+from ._encoder import HashEncoder as HashEncoder
+from ._greedy_hash import GreedyHash as GreedyHash
+from ._greedy_hash_loss import GreedyHashLoss as GreedyHashLoss
+from ._ortho_hash import OrthoHash as OrthoHash
+from ._ortho_hash_loss import OrthoHashLoss as OrthoHashLoss
+from ._subic import SuBiC as SuBiC
+from ._subic_loss import BlockHead as BlockHead
+from ._subic_loss import SuBiCLoss as SuBiCLoss
+from ._subic_loss import block_codes as block_codes
+from ._triplet_hashing import TripletHashing as TripletHashing
+from ._triplet_loss import TripletHashLoss as TripletHashLoss
+from ._triplet_loss import piecewise_threshold as piecewise_threshold
+from ._triplet_loss import triplet_ranking_loss as triplet_ranking_loss
