@@ -23,6 +23,8 @@ from ._dsh_loss import DSHLoss as DSHLoss
 from ._encoder import HashEncoder as HashEncoder
 from ._greedy_hash import GreedyHash as GreedyHash
 from ._greedy_hash_loss import GreedyHashLoss as GreedyHashLoss
+from ._network import CodeLoss as CodeLoss
+from ._network import HashNetwork as HashNetwork
 from ._ortho_hash import OrthoHash as OrthoHash
 from ._ortho_hash_loss import OrthoHashLoss as OrthoHashLoss
 from ._subic import SuBiC as SuBiC

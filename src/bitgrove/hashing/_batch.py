@@ -54,7 +54,7 @@ def checked_classes(labels: Tensor, classes: int) -> Tensor:
 
 
 def alike(labels: Tensor) -> Tensor:
-    """Which rows share a label, ``bool[n, n]``.
+    """Which rows share a label, ``bool[n, n]``; each with itself, even if it has none.
 
     Args:
         labels: of shape ``(n,)``, or ``(n, classes)`` where a number above 0 is a label.
@@ -67,7 +67,8 @@ def alike(labels: Tensor) -> Tensor:
     if labels.ndim == 1:
         return labels[:, None] == labels[None, :]
     has = (labels > 0).float()
-    return has @ has.T > 0
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    return (has @ has.T > 0) | itself
 
 
 def squared_distances(codes: Tensor) -> Tensor:

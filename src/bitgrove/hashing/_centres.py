@@ -98,7 +98,7 @@ def hadamard(order: int) -> Signs | None:
 
 
 def _bordered(q: int, below: int) -> Signs:
-    """0 in the corner, ones to its right, ``below`` under it; else which differences are squares."""
+    """Which differences are squares, with a border of ones, ``below`` on the left, 0 between."""
     squares = np.unique(np.arange(1, q) ** 2 % q)
     character = np.full(q, -1, np.int8)
     character[squares], character[0] = 1, 0
