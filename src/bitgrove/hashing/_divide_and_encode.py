@@ -51,7 +51,7 @@ class DivideAndEncode(nn.Module):
 
     def linear(self) -> nn.Linear:
         """The same as a linear layer, with zeros where a bit does not look: it can be packed."""
-        layer = nn.Linear(self.features, self.bits)
+        layer = nn.utils.skip_init(nn.Linear, self.features, self.bits)  # draws nothing
         with torch.no_grad():
             layer.weight.copy_(torch.block_diag(*self.weight))
             layer.bias.copy_(self.bias)
