@@ -27,6 +27,12 @@ from ._network import CodeLoss as CodeLoss
 from ._network import HashNetwork as HashNetwork
 from ._ortho_hash import OrthoHash as OrthoHash
 from ._ortho_hash_loss import OrthoHashLoss as OrthoHashLoss
+from ._sketch_loss import Described as Described
+from ._sketch_loss import SketchLoss as SketchLoss
+from ._sketch_network import SketchNetwork as SketchNetwork
+from ._sketch_retrieval import Accuracy as Accuracy
+from ._sketch_retrieval import accuracy_at as accuracy_at
+from ._sketch_retrieval import sketch_distances as sketch_distances
 from ._subic import SuBiC as SuBiC
 from ._subic_loss import BlockHead as BlockHead
 from ._subic_loss import SuBiCLoss as SuBiCLoss
