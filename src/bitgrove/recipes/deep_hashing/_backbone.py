@@ -20,6 +20,7 @@ from ._split import RetrievalSplit
 
 RATE = 2e-3
 """Adam's, falling linearly to 0."""
+BACKBONE_EPOCHS = 40
 COPIES = 8
 """Of each training image, shifted and mirrored at random."""
 _SHIFT = 0.125
@@ -69,7 +70,8 @@ def features(
     path = folder / "features.npz"
     if not (resume and path.is_file()):
         with replacing(path) as file:
-            np.savez(file, **_measure(model, split, result.preprocessing, seed))
+            found: dict[str, Any] = _measure(model, split, result.preprocessing, seed)
+            np.savez(file, **found)
     with np.load(path) as kept:
         return Features(**{name: kept[name] for name in Features.__slots__})
 
