@@ -51,10 +51,10 @@ class DivideAndEncode(nn.Module):
 
     def linear(self) -> nn.Linear:
         """The same as a linear layer, with zeros where a bit does not look: it can be packed."""
-        layer = nn.utils.skip_init(nn.Linear, self.features, self.bits)  # draws nothing
-        with torch.no_grad():
-            layer.weight.copy_(torch.block_diag(*self.weight))
-            layer.bias.copy_(self.bias)
+        layer = nn.Linear(1, 1, device="meta")  # draws no random numbers
+        layer.in_features, layer.out_features = self.features, self.bits
+        layer.weight = nn.Parameter(torch.block_diag(*self.weight.detach()))
+        layer.bias = nn.Parameter(self.bias.detach().clone())
         return layer
 
     def extra_repr(self) -> str:
