@@ -252,3 +252,18 @@ def test_a_head_of_another_length_is_named_in_training(tmp_path):
         TrainingError, match=r"outputs of shape \(20, 12\), as its loss, got \(20, 11\)"
     ):
         train(net, tmp_path)
+
+
+def test_a_layer_called_embed_is_not_the_way_to_the_features():
+    class Patches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Conv2d(1, 4, 4, 4)
+
+        def forward(self, x):
+            return self.embed(x).flatten(1)
+
+    net = HashNetwork(Patches(), nn.Linear(16, 5), DSHLoss(5)).eval()
+    x = torch.randn(3, 1, 8, 8)
+    assert net(x).shape == (3, 5)
+    torch.testing.assert_close(net.encoder()(x), net(x))

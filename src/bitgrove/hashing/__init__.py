@@ -2,6 +2,9 @@
 
 Every estimator has ``fit(X, y=None)``, ``encode(X) -> uint8[n, ceil(bits / 8)]`` in ``np.packbits``
 order, and ``decision_function(X)``, the real numbers whose signs are the code.
+
+Losses and heads are here and not in ``nn`` because each says what a code is: which numbers become
+which bits. :class:`HashNetwork` puts them on a backbone.
 """
 
 from .. import require

@@ -60,7 +60,7 @@ class HashNetwork(nn.Module):
     :meth:`encoder`; the packed session's ``run`` then gives the real codes.
 
     Args:
-        backbone: images to features ``(n, d)``. Of one that has ``embed``, as all of
+        backbone: images to features ``(n, d)``. Of one with a method ``embed``, as all of
             :mod:`bitgrove.models` have, that is used; its own head then learns nothing.
         head: features to what the loss takes: ``nn.Linear(d, bits)`` for most,
             :class:`DivideAndEncode` for :class:`TripletHashLoss`, :class:`BlockHead` for
@@ -103,8 +103,7 @@ class HashNetwork(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Map images ``(n, c, h, w)`` to features ``(n, d)``."""
-        own: Any = getattr(self.backbone, "embed", self.backbone)
-        return own(x)
+        return _features(self.backbone, x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``(n, c, h, w)`` to what the loss takes, ``(n, outputs)``."""
@@ -151,8 +150,7 @@ class _Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``(n, c, h, w)`` to outputs of the head."""
-        own: Any = getattr(self.backbone, "embed", self.backbone)
-        return self.head(own(x))
+        return self.head(_features(self.backbone, x))
 
 
 def _packable(head: nn.Module) -> nn.Module:
@@ -162,3 +160,9 @@ def _packable(head: nn.Module) -> nn.Module:
     for name, child in head.named_children():
         setattr(head, name, _packable(child))
     return head
+
+
+def _features(backbone: nn.Module, x: Tensor) -> Tensor:
+    """By its method ``embed`` if it has one; a layer of that name is none."""
+    own: Any = getattr(backbone, "embed", None)
+    return backbone(x) if own is None or isinstance(own, nn.Module) else own(x)
