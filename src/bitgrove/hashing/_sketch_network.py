@@ -29,7 +29,7 @@ class SketchNetwork(nn.Module):
         width: channels of the first convolution, at least 1.
         grid: cells per side that are averaged, at least 1; more keep more of where lines are.
 
-    Pictures need 32 pixels a side or more.
+    Pictures may have any size; below ``8 * grid`` pixels a side, cells of the grid repeat.
 
     >>> import torch
     >>> said = SketchNetwork(5, embedding=16, width=4)(torch.zeros(2, 1, 48, 64))
