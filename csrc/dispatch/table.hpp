@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bitgrove/binary_dots.hpp"
+#include "bitgrove/block_scan.hpp"
 #include "bitgrove/byte_dots.hpp"
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
@@ -29,6 +30,7 @@ struct Kernels {
     PackSignsFn pack_signs;
     HammingFn hamming;
     HammingScanFn hamming_scan;
+    BlockScanFn block_scan;
     DistanceKernels distance;
     DistanceRowsKernels distance_rows;
     const DotScanKernels* dot_scan;

@@ -9,3 +9,4 @@ from .. import require
 require("sklearn", extra="train", needed_for="bitgrove.hashing")
 
 from ._encoder import HashEncoder as HashEncoder  # noqa: E402
+from ._saved import load as load  # noqa: E402

@@ -1,5 +1,6 @@
 """Nearest neighbours: the exact index, the FANNG graph, and the vote of neighbours."""
 
+from ._block_codes import BlockCodes as BlockCodes
 from ._fanng import Fanng as Fanng
 from ._flat import Flat as Flat
 from ._kmeans import Iteration as Iteration
