@@ -16,4 +16,5 @@ NB_MODULE(_core, m) {
     bitgrove::bindings::bind_ferns(m);
     bitgrove::bindings::bind_runtime(m);
     bitgrove::bindings::bind_forest(m);
+    bitgrove::bindings::bind_metrics(m);
 }

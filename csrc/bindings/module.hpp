@@ -24,5 +24,6 @@ void bind_cluster(nb::module_& m);
 void bind_ferns(nb::module_& m);
 void bind_runtime(nb::module_& m);
 void bind_forest(nb::module_& m);
+void bind_metrics(nb::module_& m);
 
 }  // namespace bitgrove::bindings

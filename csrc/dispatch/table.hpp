@@ -13,6 +13,7 @@
 #include "bitgrove/ferns.hpp"
 #include "bitgrove/forest.hpp"
 #include "bitgrove/hamming.hpp"
+#include "bitgrove/hamming_counts.hpp"
 #include "bitgrove/hamming_scan.hpp"
 #include "bitgrove/pack_signs.hpp"
 #include "bitgrove/pointwise.hpp"
@@ -31,6 +32,7 @@ struct Kernels {
     HammingFn hamming;
     HammingScanFn hamming_scan;
     BlockScanFn block_scan;
+    HammingCountsFn hamming_counts;
     DistanceKernels distance;
     DistanceRowsKernels distance_rows;
     const DotScanKernels* dot_scan;

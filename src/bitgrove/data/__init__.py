@@ -6,6 +6,7 @@ from ._errors import DataError as DataError
 from ._faces import Faces as Faces
 from ._faces import FaceSplits as FaceSplits
 from ._faces import load_faces as load_faces
+from ._gist import gist as gist
 from ._images import ImageData as ImageData
 from ._images import Skipped as Skipped
 from ._images import Splits as Splits

@@ -48,6 +48,12 @@ class HashEncoder(TransformerMixin, BaseEstimator, ABC):
     def _project(self, features: Features) -> Features:
         """The real codes, ``(n, bits)``; a bit is 1 where its number is at least 0."""
 
+    def __sklearn_tags__(self) -> Any:
+        tags: Any = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # codes are bytes, whatever the features
+        tags.target_tags.required = self._needs_labels
+        return tags
+
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Self:
         """Learn from features.
 
