@@ -20,5 +20,7 @@ from ._omniglot import omniglot_by_alphabet as omniglot_by_alphabet
 from ._omniglot import omniglot_one_shot as omniglot_one_shot
 from ._scan import is_picture as is_picture
 from ._segmentation import SegmentationData as SegmentationData
+from ._sift import Descriptors as Descriptors
+from ._sift import load_sift as load_sift
 from ._size import GuessedSize as GuessedSize
 from ._size import guess_size as guess_size
