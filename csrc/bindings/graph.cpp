@@ -137,12 +137,16 @@ void ask_for(FanngIndex::Asked& asked, const std::optional<Flags>& flags,
 
 void search(const FanngIndex& index, Bytes queries, std::size_t k, std::size_t width,
             std::size_t budget, std::int64_t nanoseconds, std::optional<Ids> starts,
-            std::optional<Flags> flags, std::optional<Ids> filter, std::size_t threads,
-            Out<float, 2> distances, Out<std::int64_t, 2> ids) {
+            std::optional<Flags> flags, std::optional<Ids> filter, std::size_t interleave,
+            std::size_t threads, Out<float, 2> distances, Out<std::int64_t, 2> ids) {
+    if (interleave < 1 || interleave > 16) {
+        throw std::invalid_argument("[graph] interleave must be in 1 ..= 16");
+    }
     const Queries all = queries_of(index, queries, k, threads, distances, ids);
     FanngIndex::Asked asked;
     asked.width = width;
     asked.budget = budget;
+    asked.interleave = interleave;
     if (nanoseconds > 0) asked.time = std::chrono::nanoseconds(nanoseconds);
     asked.starts = checked(starts, queries.shape(0));
     ask_for(asked, flags, filter);
@@ -315,7 +319,7 @@ void bind_graph(nb::module_& m) {
              "refine"_a, "progress"_a.none())
         .def("search", &search, "queries"_a.noconvert(), "k"_a, "width"_a, "budget"_a,
              "nanoseconds"_a, "starts"_a.noconvert().none(), "flags"_a.noconvert().none(),
-             "filter"_a.noconvert().none(), "threads"_a, "distances"_a.noconvert(),
+             "filter"_a.noconvert().none(), "interleave"_a, "threads"_a, "distances"_a.noconvert(),
              "ids"_a.noconvert())
         .def("range", &range, "queries"_a.noconvert(), "radius"_a, "width"_a,
              "flags"_a.noconvert().none(), "filter"_a.noconvert().none(), "threads"_a)
