@@ -9,8 +9,6 @@ from .. import require
 require("torch", extra="train", needed_for="bitgrove.hashing")
 require("sklearn", extra="train", needed_for="bitgrove.hashing")
 
-from ._encoder import HashEncoder as HashEncoder  # noqa: E402
-from ._saved import load as load  # noqa: E402
 # ruff: noqa: E402
 from ._bdnn_weights import BDNNWeights as BDNNWeights
 from ._cca_itq import CCAITQ as CCAITQ
@@ -20,6 +18,7 @@ from ._encoder import HashEncoder as HashEncoder
 from ._itq import ITQ as ITQ
 from ._lsh import LSH as LSH
 from ._pcah import PCAH as PCAH
+from ._saved import load as load
 from ._sh_bdnn import SHBDNN as SHBDNN
 from ._spectral_hashing import SpectralHashing as SpectralHashing
 from ._supervised_deep_hashing import SupervisedDeepHashing as SupervisedDeepHashing
