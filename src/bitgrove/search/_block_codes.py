@@ -1,4 +1,4 @@
-"""Asymmetric search over structured codes: real-valued queries, one value for each block of a row."""
+"""Asymmetric search over structured codes: real queries, one value for each block of a row."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ class BlockCodes:
         if not 2 <= self._values <= _MAX_VALUES:
             raise ValueError(f"values must be in 2 ..= {_MAX_VALUES}, got {values}")
         self._changing = threading.Lock()
-        self._rows = self._grouped(
-            np.empty((0, self._blocks), np.uint8), np.empty(0, np.int64)
-        )
+        self._rows = self._grouped(np.empty((0, self._blocks), np.uint8), np.empty(0, np.int64))
 
     @property
     def blocks(self) -> int:
@@ -92,7 +90,7 @@ class BlockCodes:
 
     @staticmethod
     def largest(activations: npt.ArrayLike, blocks: int) -> npt.NDArray[np.uint8]:
-        """The codes of real rows: in each block the value of the largest number, of equals the first.
+        """The codes of real rows: in each block the largest number's value, of equals the first.
 
         Args:
             activations: of shape ``(n, blocks * values)``, block after block.
@@ -170,7 +168,9 @@ class BlockCodes:
                 f"queries must have {width} columns ({self.blocks} blocks of {self.values} "
                 f"values), got shape {asked.shape}"
             )
-        largest = np.abs(asked.reshape(-1, self.blocks, self.values), dtype=np.float64).max(2).sum(1)
+        largest = (
+            np.abs(asked.reshape(-1, self.blocks, self.values), dtype=np.float64).max(2).sum(1)
+        )
         if not (largest <= _MAX_SCORE).all():
             bad = int(np.flatnonzero(~(largest <= _MAX_SCORE))[0])
             raise ValueError(
@@ -246,7 +246,9 @@ class BlockCodes:
         if len(codes) > _MAX_ROWS:
             raise ValueError(f"an index holds {_MAX_ROWS} rows, got {len(codes)}")
         codes = np.ascontiguousarray(codes)
-        groups = np.empty((-(-len(codes) // _core.BLOCK_GROUP), self.blocks, _core.BLOCK_GROUP), "u1")
+        groups = np.empty(
+            (-(-len(codes) // _core.BLOCK_GROUP), self.blocks, _core.BLOCK_GROUP), "u1"
+        )
         _core.group_blocks(codes, groups)
         for array in (codes, ids, groups):
             array.flags.writeable = False
@@ -266,7 +268,9 @@ def _check_distinct(ids: npt.NDArray[np.int64]) -> None:
         return
     ordered = np.sort(ids)
     if ordered[0] < 0 or ordered[-1] == np.iinfo(np.int64).max:
-        raise ValueError(f"ids must be in 0 ..= 2^63 - 2, got {ordered[0 if ordered[0] < 0 else -1]}")
+        raise ValueError(
+            f"ids must be in 0 ..= 2^63 - 2, got {ordered[0 if ordered[0] < 0 else -1]}"
+        )
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(twice):
         raise ValueError(f"ids: id {ordered[twice[0]]} is given twice, or held already")
