@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "bitgrove/binary_dots.hpp"
-#include "bitgrove/block_scan.hpp"
 #include "bitgrove/byte_dots.hpp"
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
@@ -31,7 +30,6 @@ struct Kernels {
     PackSignsFn pack_signs;
     HammingFn hamming;
     HammingScanFn hamming_scan;
-    BlockScanFn block_scan;
     HammingCountsFn hamming_counts;
     DistanceKernels distance;
     DistanceRowsKernels distance_rows;

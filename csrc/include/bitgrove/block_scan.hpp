@@ -33,6 +33,11 @@ struct BlockScan {
 
 using BlockScanFn = std::uint32_t* (*)(const BlockScan&);
 
+struct Kernels;
+
+// Of a level of the table.
+BlockScanFn block_scan_of(const Kernels& level);
+
 namespace block_scan {
 std::uint32_t* scalar(const BlockScan&);
 std::uint32_t* avx2(const BlockScan&);
