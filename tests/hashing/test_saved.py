@@ -111,6 +111,18 @@ def test_every_method_comes_back_with_the_same_codes(tmp_path, encoder):
     np.testing.assert_array_equal(again.encode(features), encoder.encode(features))
 
 
+def test_records_of_the_package_keep_their_class(tmp_path):
+    encoder = hashing.UHBDNN(
+        4, hidden=(9, 7), rounds=1, iterations=2, validation=20, neighbours=5, random_state=0
+    )
+    encoder.set_params(weights=hashing.BDNNWeights(balance=1e-6))
+    encoder.fit(np.random.default_rng(0).normal(size=(90, 8)))
+    encoder.save(tmp_path / "a.bgh")
+    again = hashing.load(tmp_path / "a.bgh")
+    assert again.get_params() == encoder.get_params()
+    assert type(again.history_) is type(encoder.history_)  # pyright: ignore
+
+
 def test_what_cannot_be_kept_is_refused_by_name(tmp_path):
     path = tmp_path / "a.bgh"
     with pytest.raises(NotFittedError):
@@ -160,6 +172,10 @@ def forget(part, name):
     return change
 
 
+def record(module, name):
+    return {"record": [module, name], "fields": {"no": 1}}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -185,6 +201,11 @@ def forget(part, name):
         (say("state", "classes_", {"strings": ["a"], "shape": [2, 3]}), "impossible shape"),
         (say("state", "classes_", {"strings": ["a"], "shape": []}), None),
         (say("state", "classes_", {"strings": [1], "shape": [1]}), "holds something else"),
+        (say("state", "kind_", record("bitgrove.hashing._itq", "ITQ")), "is no record"),
+        (say("state", "kind_", record("os", "stat_result")), "there is no record"),
+        (say("state", "kind_", record("bitgrove.hashing._no", "A")), "there is no record"),
+        (say("state", "kind_", record("bitgrove.hashing._values", "Any")), "there is no record"),
+        (say("state", "kind_", record("bitgrove.hashing._anchors", "Anchors")), "holds no encoder"),
         (say("state", "kind_", [[[[[[[[[1]]]]]]]]]), "nested too deeply"),
         (put("mean_", np.zeros((7, 7, 7))), "holds no encoder"),
         (put("mean_", np.full(7, np.nan)), "not finite"),

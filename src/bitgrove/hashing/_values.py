@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +15,15 @@ import numpy.typing as npt
 from ..interfaces import describe
 
 _DEPTH = 6
+_OWN = re.compile(r"bitgrove\.hashing\.[a-z_]+")
+"""Modules whose records are known."""
 
 
 def encode(name: str, value: object, arrays: dict[str, npt.NDArray], depth: int = 0) -> Any:
     """The JSON that stands for a value; the arrays in it are put among ``arrays``.
 
     None, bools, ints, floats, strings, arrays of numbers, bools or strings, and lists, tuples and
-    dicts of these are possible.
+    dicts of these are possible; and records of this package: its dataclasses and named tuples.
 
     Raises:
         TypeError: anything else, by name.
@@ -38,6 +43,9 @@ def encode(name: str, value: object, arrays: dict[str, npt.NDArray], depth: int 
     if depth < _DEPTH:
         if isinstance(value, np.ndarray):
             return _encode_array(name, value, arrays)
+        if (fields := _fields(value)) is not None:
+            entries = {k: encode(f"{name}.{k}", v, arrays, depth + 1) for k, v in fields.items()}
+            return {"record": [type(value).__module__, type(value).__name__], "fields": entries}
         if isinstance(value, list | tuple):
             items = [encode(f"{name}.{i}", v, arrays, depth + 1) for i, v in enumerate(value)]
             return {"tuple": items} if isinstance(value, tuple) else items
@@ -69,11 +77,42 @@ def decode(value: object, arrays: Mapping[str, npt.NDArray], depth: int = 0) -> 
             return np.array(arrays[name])
         case {"strings": list(strings), "shape": list(shape)}:
             return _decode_strings(strings, shape)
+        case {"record": [str(module), str(name)], "fields": dict(entries)}:
+            fields = {key: decode(item, arrays, depth + 1) for key, item in entries.items()}
+            return _record(module, name)(**fields)
         case {"tuple": list(items)}:
             return tuple(decode(item, arrays, depth + 1) for item in items)
         case {"dict": dict(entries)}:
             return {key: decode(item, arrays, depth + 1) for key, item in entries.items()}
     raise ValueError(f"an entry stands for no value: {str(value)[:60]}")
+
+
+def _fields(value: object) -> dict[str, Any] | None:
+    """Of a record of this package."""
+    if not _OWN.fullmatch(type(value).__module__):
+        return None
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: getattr(value, name) for name in value._fields}  # pyright: ignore[reportAttributeAccessIssue]
+    return None
+
+
+def _record(module: str, name: str) -> Any:
+    """A dataclass or named tuple of this package; a file can name nothing else."""
+    found: Any = None
+    if _OWN.fullmatch(module):
+        try:
+            found = getattr(importlib.import_module(module), name, None)
+        except ImportError:
+            found = None
+    if not isinstance(found, type) or found.__module__ != module:
+        raise ValueError(f"there is no record {name[:40]!r} in {module[:60]!r}")
+    if not dataclasses.is_dataclass(found) and not (
+        issubclass(found, tuple) and hasattr(found, "_fields")
+    ):
+        raise ValueError(f"{name[:40]!r} in {module[:60]!r} is no record")
+    return found
 
 
 def _encode_array(name: str, array: npt.NDArray, arrays: dict[str, npt.NDArray]) -> Any:
