@@ -40,6 +40,7 @@ def test_every_plan_is_a_recipe_with_its_page():
         "random-ferns",
         "relocalisation",
         "residual-forest-camvid",
+        "residual-forest-transfer",
         "smart-mining",
         *(module.PLAN.name for module in FERNS),
         *PLANS,

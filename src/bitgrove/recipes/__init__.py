@@ -22,6 +22,7 @@ from .ndf import mnist as _ndf_mnist
 from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
 from .residual_forest import run as _residual_forest
+from .residual_forest_transfer import run as _residual_forest_transfer
 from .smart_mining import run as _smart_mining
 
 _STUDIES = (
@@ -44,6 +45,7 @@ RECIPES: dict[str, Callable[..., object]] = {
     "random-ferns": _random_ferns,
     "relocalisation": _relocalisation,
     "residual-forest-camvid": _residual_forest,
+    "residual-forest-transfer": _residual_forest_transfer,
     "smart-mining": _smart_mining,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
 }
