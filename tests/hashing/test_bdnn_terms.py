@@ -21,8 +21,16 @@ def signs(n=N, bits=BITS, seed=5):
 @pytest.fixture
 def rows():
     x = np.random.default_rng(0).random((N, D))
+    x[3:, 1] = x[:6, 4] = 0  # rare ones
     x[:, 2] = 0  # a feature that is never used
     return x
+
+
+@pytest.fixture(params=["dense", "sparse"], autouse=True)
+def storage(request, monkeypatch):
+    """Most features as they are, or some of them as a list of their values."""
+    if request.param == "sparse":
+        monkeypatch.setattr("bitgrove.hashing._few_zeros._RARE", 0.7)
 
 
 def sigmoid(x):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy.typing as npt
 import torch
 
 from ._alternate import History, Judge, alternate, flat
-from ._bdnn_network import Precision, hidden_sizes, real_codes, stacked_eigenvectors
+from ._bdnn_network import hidden_sizes, real_codes, stacked_eigenvectors
 from ._bdnn_problems import Problem, widen
 from ._checks import at_least, one_of
 from ._encoder import Features, HashEncoder
+from ._few_zeros import Precision
 from ._principal import Matrix, check_axes
 
 
@@ -29,6 +31,7 @@ class BDNN(HashEncoder):
     verbose: bool
     random_state: int | np.random.RandomState | None
 
+    n_features_in_: int
     layers_: list[tuple[Matrix, Matrix]]
     objective_: npt.NDArray[np.float64]
     terms_: dict[str, npt.NDArray[np.float64]]
@@ -43,6 +46,8 @@ class BDNN(HashEncoder):
         one_of(self, "precision", ("float64", "float32"))
         if self.hidden is None:
             return hidden_sizes(self.bits)
+        if not isinstance(self.hidden, Sequence) or isinstance(self.hidden, str):
+            raise TypeError(f"hidden must be a pair of widths or None, got {self.hidden!r}")
         if len(self.hidden) != 2 or not all(isinstance(n, int) and n >= 1 for n in self.hidden):
             raise ValueError(f"hidden must be two widths of at least 1, got {self.hidden!r}")
         return self.hidden[0], self.hidden[1]
@@ -87,7 +92,7 @@ class BDNN(HashEncoder):
     def _keep(self, problem: Problem, vector: torch.Tensor, history: History) -> None:
         layers = problem.layout.parts(vector)[:3]
         first, *rest = [(w.clone(), c.numpy().copy()) for w, c in layers]
-        self.layers_ = [(widen(first[0], problem.encoder.used), first[1])]
+        self.layers_ = [(widen(first[0], problem.encoder.used, self.n_features_in_), first[1])]
         self.layers_ += [(w.numpy(), c) for w, c in rest]
         self.history_ = history
         self.objective_ = np.array(history.objective)
@@ -99,7 +104,7 @@ class BDNN(HashEncoder):
 
     def _say(self, text: str) -> None:
         if self.verbose:
-            print(f"{type(self).__name__}, {self.bits} bits, {text}", flush=True)
+            print(f"{type(self).__name__}, {self.bits} bits, {text}", file=sys.stderr, flush=True)
 
     def _project(self, features: Features) -> Features:
         return real_codes(self._scaled(np.asarray(features, np.float64)), self.layers_)

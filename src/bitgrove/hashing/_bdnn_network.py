@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ._few_zeros import FewZeros, Precision
 from ._principal import Matrix, top_eigenvectors
-
-Precision = Literal["float64", "float32"]
 
 _SIZES = ((8, 90, 20), (16, 90, 30), (24, 100, 40), (32, 120, 50), (48, 140, 60))
 """Bits and widths of the two hidden layers: the authors' up to 32, ours for 48."""
@@ -90,28 +88,17 @@ class Encoder:
     """
 
     def __init__(self, rows: Matrix, sizes: Sequence[int], precision: Precision) -> None:
-        self.used: npt.NDArray[np.bool_] = np.asarray(
-            rows.any(0)
-        )  # a feature that is always 0 has no part in anything
-        kept = rows if self.used.all() else rows[:, self.used]
-        self._rows = torch.from_numpy(np.ascontiguousarray(kept, dtype=precision))
-        n, places = len(rows), [torch.empty(len(rows), k, dtype=torch.float64) for k in sizes]
+        self._rows = FewZeros(rows, precision)
+        self.used = self._rows.used
+        places = [torch.empty(len(rows), k, dtype=torch.float64) for k in sizes]
         self._first, self._second, self.codes = places
         self._back = [torch.empty_like(place) for place in places[:2]]
-        self._narrow = (
-            torch.empty(n, sizes[0], dtype=torch.float32) if precision == "float32" else None
-        )
-        self.shapes = tuple(zip((kept.shape[1], *sizes), sizes, strict=False))
+        self.shapes = tuple(zip((len(self.used), *sizes), sizes, strict=False))
 
     def forward(self, layers: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         """The real codes ``(n, bits)``, overwritten by the next call."""
         (w1, c1), (w2, c2), (w3, c3) = layers[:3]
-        if self._narrow is None:
-            torch.addmm(c1, self._rows, w1.T, out=self._first)
-        else:
-            torch.mm(self._rows, w1.T.float(), out=self._narrow)
-            torch.add(self._narrow, c1, out=self._first)
-        self._first.sigmoid_()
+        self._rows.through(w1, c1, self._first).sigmoid_()
         torch.addmm(c2, self._first, w2.T, out=self._second).sigmoid_()
         return torch.addmm(c3, self._second, w3.T, out=self.codes)
 
@@ -133,11 +120,7 @@ class Encoder:
         torch.sum(back2, 0, out=b2)
         torch.mm(back2, w2, out=back1)
         torch.ops.aten.sigmoid_backward.grad_input(back1, self._first, grad_input=back1)
-        if self._narrow is None:
-            torch.mm(back1.T, self._rows, out=g1)
-        else:
-            self._narrow.copy_(back1)
-            g1.copy_(self._narrow.T @ self._rows)
+        self._rows.back(back1, g1)
         torch.sum(back1, 0, out=b1)
 
 

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ._bdnn_network import Encoder, Layout, Precision
+from ._bdnn_network import Encoder, Layout
 from ._bdnn_terms import Reconstruction, Terms, add_decay, code_terms, similarity_term
 from ._bdnn_weights import BDNNWeights
 from ._dcc import descend
+from ._few_zeros import Precision
 from ._pairs import SamePairs
 from ._principal import Matrix
 
@@ -154,8 +156,8 @@ class PairKeeping(Problem):
         return {"similarity": value}
 
 
-def widen(weight: Tensor, used: np.ndarray) -> Matrix:
+def widen(weight: Tensor, used: npt.NDArray[np.intp], features: int) -> Matrix:
     """The first layer for all features: nothing of those that were always 0."""
-    full = np.zeros((len(weight), len(used)))
+    full = np.zeros((len(weight), features))
     full[:, used] = weight.numpy()
     return full

@@ -10,16 +10,18 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from ..metrics import Relevance
 from ._alternate import Judge
 from ._bdnn import BDNN
-from ._bdnn_network import Precision, real_codes
+from ._bdnn_network import real_codes
 from ._bdnn_problems import PairKeeping
 from ._bdnn_weights import PAPER_SUPERVISED, Weights, chosen
 from ._encoder import Features
+from ._few_zeros import Precision
 from ._itq import itq_signs
 from ._pairs import SamePairs
 from ._principal import Matrix
-from ._validation import alike, set_apart, validation_map
+from ._validation import set_apart, validation_map
 
 _ITQ_ITERATIONS = 50
 
@@ -57,7 +59,7 @@ class SHBDNN(BDNN):
             features drive the sigmoids to their ends, where little is learnt.
         precision: ``"float32"`` halves the time of the products with the rows; measured figures
             with both are in ``docs/hashing.md``.
-        verbose: print a line after each half step.
+        verbose: say a line after each half step, on standard error.
         random_state: of the rotation that ITQ starts from, and of the validation rows.
 
     Attributes:
@@ -135,7 +137,7 @@ class SHBDNN(BDNN):
         judge = None
         if apart.any():
             asked = self._scaled(np.asarray(features[apart], np.float64))
-            judge = _judge(problem, asked, alike(labels[apart], labels[~apart]))
+            judge = _judge(problem, asked, Relevance.from_labels(labels[apart], labels[~apart]))
         self._run(problem, rows, signs, [], judge, random)
 
     def __sklearn_tags__(self) -> Any:
@@ -145,7 +147,7 @@ class SHBDNN(BDNN):
         return tags
 
 
-def _judge(problem: PairKeeping, asked: Matrix, relevant: npt.NDArray[np.bool_]) -> Judge:
+def _judge(problem: PairKeeping, asked: Matrix, relevant: Relevance) -> Judge:
     def judge(vector: Tensor) -> float:
         layers = problem.layout.parts(vector)
         plain = [(w.numpy(), c.numpy()) for w, c in layers]

@@ -11,12 +11,13 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from ..metrics import Relevance
 from ._bdnn import BDNN
-from ._bdnn_network import Precision
 from ._bdnn_problems import Autoencoding
 from ._bdnn_weights import PAPER_UNSUPERVISED, Weights, chosen
 from ._checks import at_least, one_of
 from ._encoder import Features
+from ._few_zeros import Precision
 from ._itq import itq_signs
 from ._principal import Matrix
 from ._validation import nearest_rows, validation_map
@@ -65,7 +66,7 @@ class UHBDNN(BDNN):
         rescale: features to [0, 1] by each one's least and the largest range of all, in training.
         precision: ``"float32"`` halves the time of the products with the rows; measured figures
             with both are in ``docs/hashing.md``.
-        verbose: print a line after each half step.
+        verbose: say a line after each half step, on standard error.
         random_state: of the rotation that ITQ starts from, and of the validation rows.
 
     Attributes:
@@ -147,9 +148,10 @@ class UHBDNN(BDNN):
         self, problem: Autoencoding, rows: Matrix, asked: npt.NDArray[np.intp]
     ) -> Callable[[Tensor], float]:
         near = nearest_rows(rows, asked, min(self.neighbours, len(rows)))
+        relevant = Relevance.from_neighbours(near)
 
         def judge(vector: Tensor) -> float:
             codes = problem.encoder.forward(problem.layout.parts(vector)).numpy()
-            return validation_map(codes[asked], codes, near)
+            return validation_map(codes[asked], codes, relevant)
 
         return judge

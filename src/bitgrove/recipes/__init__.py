@@ -23,7 +23,9 @@ from .random_ferns import run as _random_ferns
 from .relocalisation import run as _relocalisation
 from .residual_forest import run as _residual_forest
 from .residual_forest_transfer import run as _residual_forest_transfer
+from .sh_bdnn import run as _sh_bdnn
 from .smart_mining import run as _smart_mining
+from .uh_bdnn import run as _uh_bdnn
 
 _STUDIES = (
     bnn,
@@ -46,7 +48,9 @@ RECIPES: dict[str, Callable[..., object]] = {
     "relocalisation": _relocalisation,
     "residual-forest-camvid": _residual_forest,
     "residual-forest-transfer": _residual_forest_transfer,
+    "sh-bdnn": _sh_bdnn,
     "smart-mining": _smart_mining,
+    "uh-bdnn": _uh_bdnn,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
 }
 """Recipes by name; each takes the folder of the run and, as keywords, the options it has."""

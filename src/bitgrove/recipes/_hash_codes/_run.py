@@ -104,7 +104,9 @@ def run_table(
 
 def _chosen(study: Study, names: Sequence[str]) -> tuple[list[str], list[Any], list[int]]:
     known = [*study.datasets, *study.extra], [m.name for m in study.methods]
-    lengths = [int(name) for name in names if name.isdecimal() and int(name) > 0]
+    lengths = [int(name) for name in names if name.isdecimal()]
+    if 0 in lengths:
+        raise ValueError("code lengths must be at least 1, got 0")
     unknown = [n for n in names if not n.isdecimal() and n not in known[0] and n not in known[1]]
     if unknown:
         raise ValueError(

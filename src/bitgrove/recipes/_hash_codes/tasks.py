@@ -15,10 +15,10 @@ from ._study import Rows, Task
 NEIGHBOURS = 50
 """Right answers of a query without labels."""
 
-_PER_CLASS = 3000
-"""Training rows of every class with labels, at most; ``_APART`` more say when to stop."""
+PER_CLASS = 3000
+"""Training rows of every class with labels, at most."""
 
-_APART = 100
+APART = 100
 
 Features = Callable[[npt.NDArray[np.uint8]], Rows]
 
@@ -28,12 +28,15 @@ def pixels(images: npt.NDArray[np.uint8]) -> Rows:
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
-def by_neighbours(name: str, features: Features, said: str) -> Task:
+def by_neighbours(name: str, features: Features, said: str, rows: int | None = None) -> Task:
     """Right are the nearest rows of the gallery by Euclidean distance; everything is learnt from.
 
     Gallery and training rows are those of the training and validation parts, queries the test's.
+    ``rows`` takes so many of the gallery, by chance, the same for every seed.
     """
     images, _ = _gallery(name)
+    if rows is not None:
+        images = images[np.random.default_rng(0).permutation(len(images))[:rows]]
     held, asked = features(images), features(data.load(name, split="test").images)
     index = Flat(held.shape[1], "l2", "float32")
     index.add(held)
@@ -48,15 +51,18 @@ def by_neighbours(name: str, features: Features, said: str) -> Task:
     )
 
 
-def by_labels(name: str, features: Features, said: str) -> Task:
-    """Right are the rows of the same class; a part of each class is learnt from."""
+def by_labels(name: str, features: Features, said: str, per_class: int = PER_CLASS) -> Task:
+    """Right are the rows of the same class; ``per_class`` rows and some more are learnt from.
+
+    The rows more, :data:`APART` of each class, are for a method to see when to stop.
+    """
     images, labels = _gallery(name)
     queries = data.load(name, split="test")
     held, asked = features(images), features(queries.images)
     random = np.random.default_rng(0)  # the same rows for every seed
     rows = np.concatenate(
         [
-            random.permutation(np.flatnonzero(labels == each))[: _PER_CLASS + _APART]
+            random.permutation(np.flatnonzero(labels == each))[: per_class + APART]
             for each in np.unique(labels)
         ]
     )

@@ -47,7 +47,12 @@ STUDY = Study(
         "mnist": partial(tasks.by_labels, "mnist", tasks.pixels, "784 grey values"),
         "cifar10": partial(tasks.by_labels, "cifar10", gist, "GIST, 320 numbers, ours"),
     },
-    extra={"digits": partial(tasks.by_labels, "digits", tasks.pixels, "64 grey values")},
+    extra={
+        "mnist-500": partial(
+            tasks.by_labels, "mnist", tasks.pixels, "784 grey values", per_class=500
+        ),
+        "digits": partial(tasks.by_labels, "digits", tasks.pixels, "64 grey values"),
+    },
     bits=(8, 16, 24, 32, 48),
     protocol={
         "retrieval": "queries are the official test images, the gallery is all others",

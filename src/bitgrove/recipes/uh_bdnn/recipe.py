@@ -39,7 +39,12 @@ STUDY = Study(
         "mnist": partial(tasks.by_neighbours, "mnist", tasks.pixels, "784 grey values"),
         "cifar10": partial(tasks.by_neighbours, "cifar10", gist, "GIST, 320 numbers, ours"),
     },
-    extra={"digits": partial(tasks.by_neighbours, "digits", tasks.pixels, "64 grey values")},
+    extra={
+        "mnist-10k": partial(
+            tasks.by_neighbours, "mnist", tasks.pixels, "784 grey values", rows=10_000
+        ),
+        "digits": partial(tasks.by_neighbours, "digits", tasks.pixels, "64 grey values"),
+    },
     bits=(8, 16, 24, 32, 48),
     protocol={
         "retrieval": "queries are the official test images, the gallery is all others, and all of "
