@@ -36,10 +36,11 @@ def measure(
         write(folder / "fit.json", fit)
     gallery, queries = _read(folder / "codes.npz")
     found = distance_histograms(queries, gallery, task.relevant)
+    cut: Any = {"at": task.at, "divisor": "relevant"}  # without a cut all divisors are the same
     inside = found.precision_within_radius(2, "zero")
     outcome = fit | {
-        "map": found.mean_average_precision(ap="trapezoid"),
-        "map_rectangle": found.mean_average_precision(ap="rectangle"),
+        "map": found.mean_average_precision(ap="trapezoid", **cut),
+        "map_rectangle": found.mean_average_precision(ap="rectangle", **cut),
         "precision_at_radius_2": inside.precision,
         "empty_balls": inside.empty,
     }

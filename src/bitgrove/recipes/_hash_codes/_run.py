@@ -71,7 +71,7 @@ def run_table(
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
         "data": {},
-        "command": f"bitgrove reproduce {study.name} --seed {seed} --seeds {seeds}"
+        "command": f"bitgrove reproduce {study.name} --seed {seed} --seeds {seeds}{study.options}"
         + "".join(f" --arm {name}" for name in arm)
         + (f" --precision {precision}" if precision != "float64" else ""),
     }

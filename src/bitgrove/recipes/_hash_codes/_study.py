@@ -27,6 +27,8 @@ class Task:
     relevant: Relevance
     about: Mapping[str, Any]
     """What the page says about it."""
+    at: int | None = None
+    """Rows of a ranking that count, None for all; mAP is divided by all that are right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +56,5 @@ class Study:
     protocol: Mapping[str, Any]
     extra: Mapping[str, Callable[[], Task]] = field(default_factory=dict)
     """Data sets that run only when they are named."""
+    options: str = ""
+    """Of the command, that say which table this is."""
