@@ -112,9 +112,7 @@ def test_a_protocol_splits_learns_and_scores(tmp_path, capsys):
     table = metrics.protocol("uh-bdnn")
     truth = table.ground_truth(parts.test.rows, parts.train.rows)
     loaded = hashing.load(out)
-    scores = table.evaluate(
-        loaded.encode(parts.test.rows), loaded.encode(parts.train.rows), truth
-    )
+    scores = table.evaluate(loaded.encode(parts.test.rows), loaded.encode(parts.train.rows), truth)
     assert found["map"] == pytest.approx(scores.mean_average_precision)
     assert run(["hash", "evaluate", str(out), *words]) == 0
     assert "not read in a primary source: that the neighbours are 50" in said(capsys)
@@ -156,14 +154,17 @@ def test_the_parts_of_pictures_can_be_encoded_apart(tmp_path, capsys):
         (["fit", "BASE", "--out", "OUT", "--method", "itk"], "did you mean itq?"),
         (["fit", "BASE", "--out", "OUT", "--set", "x=1"], "itq has no setting 'x'; it has iter"),
         (["fit", "BASE", "--out", "OUT", "--set", "iterations"], "--set takes NAME=VALUE"),
-        (["fit", "BASE", "--out", "OUT", "--set", "iterations=many"], "iterations"),
+        (["fit", "BASE", "--out", "OUT", "--bits", "4", "--set", "iterations=many"], "iterations"),
         (["fit", "BASE", "--out", "OUT", "--bits", "60"], "bits"),
         (["fit", "PLAIN", "--out", "OUT", "--method", "cca-itq"], "learns from labels"),
         (["fit", "NONE", "--out", "OUT"], "there is no file"),
         (["fit", "EMPTY", "--out", "OUT"], "EMPTY"),
         (["fit", "BAD", "--out", "OUT"], "row 7 holds NaN"),
         (["fit", "BASE", "--out", "NO/OUT"], "no such folder"),
-        (["encode", "BASE", "BASE", "--out", "OUT"], "expected a file that 'bitgrove hash fit'"),
+        (
+            ["encode", "BASE", "BASE", "--out", "OUT.npy"],
+            "expected a file that 'bitgrove hash fit'",
+        ),
         (["encode", "ENCODER", "BASE", "--out", "OUT.txt"], "--out must end with .npy"),
         (["encode", "ENCODER", "BASE", "--out", "OUT.npy", "--part", "test"], "is not divided"),
         (["encode", "ENCODER", "WIDE", "--out", "OUT.npy"], "rows of 9 features, the encoder"),

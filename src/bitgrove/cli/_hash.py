@@ -15,7 +15,7 @@ from cyclopts.validators import Number
 from ..files import check_writable, replacing
 from ._arguments import Count, Threads
 from ._hash_encoders import encode_rows, make, read_encoder
-from ._hash_rows import Kind, of_source, task_of, training_rows
+from ._hash_rows import Kind, of_source, task_of, training_rows, whole
 from ._hash_table import lines_of, measured
 from ._pictures import shown
 
@@ -182,7 +182,7 @@ def evaluate(
     """
     learnt = read_encoder(encoder)
     rows = of_source(database, kind, key, labels)
-    asked = None if queries is None else of_source(queries, kind, key, query_labels)
+    asked = None if queries is None else whole(of_source(queries, kind, key, query_labels))
     if query_labels is not None and queries is None:
         raise ValueError("--query-labels are those of --queries, which are not given")
     if protocol is not None and neighbours is not None:

@@ -52,7 +52,7 @@ def training_rows(parts: data.FeatureParts, name: str | None, seed: int) -> data
         return parts.train
     if table.rule.queries is None and parts.test is None:
         parts = data.FeatureParts(parts.train, _nobody(parts.train))
-    everyone = _everyone(parts)
+    everyone = whole(parts)
     rows = _split(table, parts, seed).train
     labels = None if everyone.labels is None else everyone.labels[rows]
     return data.Features(everyone.rows[rows], labels)
@@ -96,7 +96,7 @@ def _by_protocol(
         parts = data.FeatureParts(parts.train, asked)
     if parts.test is None and (table.rule is None or table.rule.queries is None):
         raise ValueError(f"{table.name} has queries set apart from the database: give --queries")
-    everyone = _everyone(parts)
+    everyone = whole(parts)
     if table.rule is None:
         own, ids = len(parts.train), np.arange(len(everyone))
         query, database = ids[own:], ids[:own]
@@ -169,8 +169,12 @@ def _split(table: Protocol, parts: data.FeatureParts, seed: int) -> Split:
     return table.split(labels, test, seed)
 
 
-def _everyone(parts: data.FeatureParts) -> data.Features:
-    """The rows to learn from, then the test's."""
+def whole(parts: data.FeatureParts) -> data.Features:
+    """All rows: those to learn from, then the test's.
+
+    Raises:
+        ValueError: rows of two lengths.
+    """
     own, test = parts.train, parts.test
     if test is None:
         return own

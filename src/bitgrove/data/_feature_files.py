@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,8 @@ def read_vecs(path: Path, key: str | None) -> Stored:
 
 def read_parquet(path: Path, key: str | None) -> Stored:
     """A table: one column of lists, or a column for each feature; labels in a column ``label``."""
-    parquet: Any = require("pyarrow.parquet", extra="parquet", needed_for="reading .parquet files")
+    require("pyarrow", extra="parquet", needed_for="reading .parquet files")
+    parquet: Any = importlib.import_module("pyarrow.parquet")
     try:
         table = parquet.read_table(path)
     except (OSError, ValueError) as error:  # pyarrow's own are among them
