@@ -44,24 +44,29 @@ class FaissBinaryGraph:
 
 @final
 class FaissBinaryFlat:
-    """IndexBinaryFlat, with the heap of its default."""
+    """IndexBinaryFlat, which selects by a heap by default, else by counts of distances."""
 
-    def __init__(self, base: npt.NDArray) -> None:
+    def __init__(self, *, heap: bool = True) -> None:
+        self._heap = heap
+
+    def build(self, base: npt.NDArray, threads: int) -> None:
+        faiss.omp_set_num_threads(threads)
         self._index = faiss.IndexBinaryFlat(8 * base.shape[1])
+        self._index.use_heap = self._heap
         self._index.add(base)
 
-    def search(self, queries: npt.NDArray, k: int) -> npt.NDArray[np.integer]:
-        return self._index.search(queries, k)[1]
+    def save(self, folder: Path) -> None:
+        faiss.write_index_binary(self._index, str(folder / "index"))
 
+    def load(self, folder: Path, base: npt.NDArray) -> None:
+        self._index = faiss.read_index_binary(str(folder / "index"))
+        self._index.use_heap = self._heap
 
-@final
-class FaissBinaryCounts:
-    """IndexBinaryFlat, selecting by counts of distances."""
+    def convert(self, queries: npt.NDArray) -> npt.NDArray:
+        return queries
 
-    def __init__(self, base: npt.NDArray) -> None:
-        self._index = faiss.IndexBinaryFlat(8 * base.shape[1])
-        self._index.use_heap = False
-        self._index.add(base)
+    def use(self, setting: dict[str, Any], threads: int) -> None:
+        faiss.omp_set_num_threads(threads)
 
     def search(self, queries: npt.NDArray, k: int) -> npt.NDArray[np.integer]:
         return self._index.search(queries, k)[1]
@@ -71,9 +76,9 @@ class FaissBinaryCounts:
 class OurFlat:
     """``Flat`` for Hamming distances, on one thread."""
 
-    def __init__(self, base: npt.NDArray) -> None:
+    def build(self, base: npt.NDArray, threads: int) -> None:
         self._index = Flat(8 * base.shape[1], "hamming", "bits")
-        self._index.add(base)
+        self._index.add(base, threads=threads)
 
     def search(self, queries: npt.NDArray, k: int) -> npt.NDArray[np.integer]:
         return self._index.search(queries, k, threads=1).ids

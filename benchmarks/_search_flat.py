@@ -12,7 +12,11 @@ from _search_data import Data
 from _search_rounds import K, threads_of_all
 
 OURS, THEIRS = "bitgrove Flat", "faiss IndexBinaryFlat"
-_CLASSES = {OURS: "OurFlat", THEIRS: "FaissBinaryFlat", f"{THEIRS}, counting": "FaissBinaryCounts"}
+_KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    OURS: ("OurFlat", {}),
+    THEIRS: ("FaissBinaryFlat", {}),
+    f"{THEIRS}, counting": ("FaissBinaryFlat", {"heap": False}),
+}
 BATCHES = (1, 64)
 
 
@@ -25,7 +29,9 @@ def measure_flat(data: Data, rounds: int, single: int = 20) -> dict[str, Any]:
         single: queries of a turn that are asked alone.
     """
     module = importlib.import_module("_search_bits")
-    indexes = {name: getattr(module, kind)(data.base) for name, kind in _CLASSES.items()}
+    indexes = {name: getattr(module, kind)(**more) for name, (kind, more) in _KINDS.items()}
+    for index in indexes.values():
+        index.build(data.base, 1)
     found: dict[str, Any] = {"rows": len(data.base), "bits": 8 * data.base.shape[1]}
     faiss.omp_set_num_threads(1)
     with threads_of_all(1):

@@ -237,4 +237,7 @@ def bit_variants() -> list[Variant]:
             )
             for links, effort in ((16, 200), (32, 200))
         ),
+        Variant(
+            "faiss_binary_flat", "faiss IndexBinaryFlat", _late("bits", "FaissBinaryFlat"), ({},)
+        ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,9 @@ from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
+
+with contextlib.suppress(ImportError):
+    import svs  # noqa: F401  # cannot read its own files where pyvsag was loaded first
 import pyvsag
 
 

@@ -9,6 +9,7 @@
 #include "walk/entries.hpp"
 #include "walk/scan.hpp"
 #include "walk/topk.hpp"
+#include "walk/turns.hpp"
 
 namespace bitgrove::graph {
 
@@ -137,21 +138,7 @@ RangeResult Index::range_all(const Queries& queries, float radius, const Tick& t
 
 RangeResult Index::scan_range(const Queries& queries, float radius, const Tick& tick,
                               const Allowed& allowed) const {
-    const Space space(format());
-    std::vector<std::vector<TopK::Item>> found(queries.count);
-    const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
-        for (std::size_t q = begin; q < end; ++q) {
-            const std::uint8_t* query = queries.rows + q * format().row_bytes;
-            for (std::size_t r = 0; r < allowed.limit; ++r) {
-                if (!allowed(static_cast<Row>(r))) continue;
-                const Key key = space.toward(query, rows_.row(r));
-                if (space.within(key, radius)) found[q].push_back({key, rows_.id(r)});
-            }
-            std::sort(found[q].begin(), found[q].end());
-        }
-    };
-    parallel_blocks(queries.count, 4, queries.threads, "search", tick, work);
-    return {found, space};
+    return {scan_within(rows_, queries, radius, tick, allowed), Space(format())};
 }
 
 RangeResult::RangeResult(const std::vector<std::vector<TopK::Item>>& found, const Space& space)
@@ -255,27 +242,28 @@ FanngIndex::Prepared FanngIndex::prepare(const Queries& queries, const Asked& as
 }
 
 template <typename Work>
-void FanngIndex::for_each_query(const Queries& queries, const Tick& tick, Work work) const {
-    std::vector<std::unique_ptr<Search>> searches(std::max<std::size_t>(1, queries.threads));
+void FanngIndex::for_each_block(const Queries& queries, std::size_t searches, const Tick& tick,
+                                Work work) const {
+    using Searches = std::vector<std::unique_ptr<Search>>;
+    std::vector<Searches> of_worker(std::max<std::size_t>(1, queries.threads));
     {
         const std::lock_guard guard(idle_lock_);
-        for (auto& search : searches) {
-            if (idle_.empty()) break;
-            search = std::move(idle_.back());
-            idle_.pop_back();
+        for (Searches& some : of_worker) {
+            for (some.reserve(searches); some.size() < searches && !idle_.empty();) {
+                some.push_back(std::move(idle_.back()));
+                idle_.pop_back();
+            }
         }
     }
-    const auto run = [&](std::size_t begin, std::size_t end, std::size_t worker) {
-        auto& search = searches[worker];
-        if (!search) search = std::make_unique<Search>();
-        std::size_t computed = 0;
-        for (std::size_t q = begin; q < end; ++q) computed += work(*search, q);
-        computed_.fetch_add(computed, std::memory_order_relaxed);
-    };
-    parallel_blocks(queries.count, 16, queries.threads, "search", tick, run);
+    parallel_blocks(queries.count, 16, queries.threads, "search", tick,
+                    [&](std::size_t begin, std::size_t end, std::size_t worker) {
+                        Searches& some = of_worker[worker];
+                        while (some.size() < searches) some.push_back(std::make_unique<Search>());
+                        computed_.fetch_add(work(some, begin, end), std::memory_order_relaxed);
+                    });
     const std::lock_guard guard(idle_lock_);
-    for (auto& search : searches) {
-        if (search) idle_.push_back(std::move(search));
+    for (Searches& some : of_worker) {
+        for (auto& search : some) idle_.push_back(std::move(search));
     }
 }
 
@@ -286,9 +274,12 @@ void FanngIndex::search(const Queries& queries, const Asked& asked, const Tick& 
         return scan(rows_, queries, tick, prepared.options.allowed);
     }
     const Graph& graph = this->graph();
-    for_each_query(queries, tick, [&](Search& search, std::size_t q) {
-        return search.nearest(graph, rows_, queries, q, prepared.options);
-    });
+    for_each_block(queries, asked.interleave, tick,
+                   [&](auto& searches, std::size_t begin, std::size_t end) {
+                       return take_turns(searches, begin, end, [&](Search& search, std::size_t q) {
+                           search.begin(graph, rows_, queries, q, prepared.options);
+                       });
+                   });
 }
 
 RangeResult FanngIndex::range(const Queries& queries, float radius, const Asked& asked,
@@ -301,9 +292,14 @@ RangeResult FanngIndex::range(const Queries& queries, float radius, const Asked&
     }
     const Graph& graph = this->graph();
     std::vector<std::vector<TopK::Item>> found(queries.count);
-    for_each_query(queries, tick, [&](Search& search, std::size_t q) {
-        const std::uint8_t* query = queries.rows + q * format().row_bytes;
-        return search.within(graph, rows_, query, radius, prepared.options, found[q]);
+    for_each_block(queries, 1, tick, [&](auto& searches, std::size_t begin, std::size_t end) {
+        std::size_t computed = 0;
+        for (std::size_t q = begin; q < end; ++q) {
+            const std::uint8_t* query = queries.rows + q * format().row_bytes;
+            computed +=
+                searches.front()->within(graph, rows_, query, radius, prepared.options, found[q]);
+        }
+        return computed;
     });
     return {found, Space(format())};
 }

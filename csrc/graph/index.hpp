@@ -159,6 +159,7 @@ class FanngIndex : public Index {
         const std::uint8_t* flags = nullptr;           // of rows, as `rows` shows them ...
         const std::int64_t* filter = nullptr;          // ... or ids: those that may be results
         std::size_t filter_count = 0;
+        std::size_t interleave = 1;  // queries of one thread that take turns, at least 1
     };
     // Throws std::logic_error if it is not built and holds more than one row, std::invalid_argument
     // for an unknown id and for flags that are not one for each row.
@@ -216,9 +217,11 @@ class FanngIndex : public Index {
     void tidy_if_due(std::size_t threads);
     void take_over(Rows&& rows, Graph&& graph);
     Rows rows_left() const;
-    // Calls work(search, q) for every query, which returns how many distances it computed.
+    // Calls work(searches, begin, end) for blocks of queries, with so many searches; it returns how
+    // many distances it computed.
     template <typename Work>
-    void for_each_query(const Queries& queries, const Tick& tick, Work work) const;
+    void for_each_block(const Queries& queries, std::size_t searches, const Tick& tick,
+                        Work work) const;
 
     std::uint32_t max_degree_;
     std::optional<Graph> graph_;

@@ -117,6 +117,9 @@ void more_rows_than_go_at_once_and_wide_leaves() {
     agree(made(random, 10, 1, 20, 7), random, 1500, 20, false);
     agree(made(random, 10, 3, 3000, 7), random, 1100, 3000, false);
     agree(made(random, 10, 100, 20, 5), random, 700, 20, false);
+    for (const std::size_t rows : {64, 71, 300}) {  // past the columns of blocks, step by step
+        agree(made(random, 400, 3, 3000, 12), random, rows, 3000, rows == 71);
+    }
 }
 
 constexpr Test kTests[] = {

@@ -65,11 +65,12 @@ Result exact(const Index& index, const std::vector<std::uint8_t>& queries, std::
 }
 
 Result search(const FanngIndex& index, const std::vector<std::uint8_t>& queries, std::size_t k,
-              std::size_t width, std::size_t threads) {
+              std::size_t width, std::size_t threads, std::size_t interleave = 1) {
     const std::size_t count = queries.size() / index.format().row_bytes;
     Result result(count, k);
     FanngIndex::Asked asked;
     asked.width = width;
+    asked.interleave = interleave;
     index.search({queries.data(), count, k, threads, result.distances.data(), result.ids.data()},
                  asked, nullptr);
     return result;
@@ -149,6 +150,7 @@ void with_the_whole_budget_it_is_exact() {
         const Result expected = exact(index, queries, 9);
         CHECK(search(index, queries, 9, 750, 1) == expected);
         CHECK(search(index, queries, 9, 750, 3) == expected);
+        CHECK(search(index, queries, 9, 750, 2, 3) == expected);
         CHECK(backtrack(index, queries, 9, 750, 2) == expected);
     }
 }
@@ -272,7 +274,7 @@ void searches_and_changes_run_side_by_side() {
     for (int t = 0; t < 3; ++t) {
         askers.emplace_back([&] {
             while (!stop) {
-                const Result found = search(index, rows, 2, 100, 2);
+                const Result found = search(index, rows, 2, 100, 2, 2);
                 CHECK(found.distances[0] == 0);
                 CHECK(index.rows().count >= 250);
             }

@@ -46,6 +46,19 @@ def test_saliency_is_the_largest_finite_difference_over_channels():
         np.testing.assert_allclose(found, expected.max(0), rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_saliency_is_that_of_captum(task):
+    attr = pytest.importorskip("captum.attr")
+    model, forest, x = make(task, double=True)
+    reference = attr.Saliency(lambda images: forest.decisions(model[:4](images))[:, 1])
+    found = explain.saliency(model, x[0], range(7), tree=1, normalise=False)
+    for node, got in enumerate(found):
+        image = x[:1].clone().requires_grad_()
+        maps = reference.attribute(image, target=node)
+        np.testing.assert_allclose(got, maps[0].amax(0).numpy(), rtol=1e-6)
+    assert found.max() > 0.01
+
+
 def test_maps_are_normalised_node_by_node():
     model, _, x = make()
     maps = explain.saliency(model, x[0], [0, 1, 2])

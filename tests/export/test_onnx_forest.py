@@ -1,5 +1,7 @@
 """Forests in ONNX against the packed session, and against trees walked one step at a time."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -47,6 +49,18 @@ def test_equal_goes_left_and_the_next_number_goes_right(tmp_path):
     x = np.float32([t, np.nextafter(t, np.float32(1)), -np.inf, np.inf]).reshape(4, 1, 1)
     got, packed = compared(graph_of((1, 1), forest(stump(t))), x, tmp_path)
     assert got.ravel().tolist() == packed.ravel().tolist() == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("classes", [(3, 5, 9), ("a", "b", "c"), None])
+def test_link_and_classes_are_metadata(classes, tmp_path):
+    tensors = random_trees(np.random.default_rng(0), 4, 3)
+    packed = runtime.Forest(4, **tensors, link="normalise", classes=classes)
+    model = onnx.load(written(packed.artifact(), tmp_path))
+    props = {p.key: json.loads(p.value) for p in model.metadata_props}
+    assert props["link"] == "normalise"
+    assert props.get("classes") == (None if classes is None else list(classes))
+    plain = runtime.Forest(4, **tensors, link="softmax").artifact()
+    assert not onnx.load(written(plain, tmp_path)).metadata_props
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

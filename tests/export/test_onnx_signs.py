@@ -47,6 +47,28 @@ def test_a_sign_turns_between_two_neighbouring_floats(op, dialect, tmp_path):
     assert not above.all()
 
 
+@pytest.mark.parametrize("op", ["sign", "binarise"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_nan_that_infinity_leaves_inside_is_below_every_threshold(op, dialect, tmp_path):
+    difference = {"weight": np.float32([1, -1]).reshape(1, 1, 1, 2).repeat(4, 0)}
+    tensors = {"threshold": np.float32([0, -1, 0, 2]), "flip": np.packbits([0, 0, 1, 1])}
+    conv = ("conv2d", None, {"padding": [0, 0], "pad_value": 0} | CONV, difference)
+    attributes = {"groups": 1} if op == "sign" else {}
+    artifact = graph_of((2, 1, 9), conv, (op, None, attributes, tensors))
+    x = np.ones((1, 2, 1, 9), np.float32)
+    x[..., ::2] = np.inf  # infinity less infinity
+    with np.errstate(invalid="ignore"):
+        got, expected = compared(artifact, x, tmp_path, dialect)
+    signs = expected.reshape(4, 9)
+    assert (signs[:2, ::2] == -1).all()
+    assert (signs[2:, ::2] == 1).all()
+    assert len(np.unique(signs[:, 1])) == 2
+    wanted = expected.copy()
+    if dialect == "qonnx":  # whose quantiser makes -1 of NaN
+        wanted.reshape(4, 9)[:, ::2] = -1
+    np.testing.assert_array_equal(got, wanted)
+
+
 def scaled(kind):
     conv = BinaryConv2d(16, 32, 3, padding=1, pad_value=0, scale="channel")
     if kind == "conv":

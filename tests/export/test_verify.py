@@ -10,7 +10,15 @@ from torch import nn
 
 import bitgrove as bg
 from bitgrove import export, runtime
-from bitgrove.nn import BinaryConv2d, BinaryLinear
+from bitgrove.nn import (
+    BinaryConv2d,
+    BinaryLinear,
+    FernConv2d,
+    FernLinear,
+    NeuralDecisionForest,
+    ResidualForestHead,
+    harden,
+)
 
 from .conftest import images, randomise
 
@@ -248,3 +256,148 @@ def test_no_images_prove_nothing(packed):
     model, artifact = packed
     with pytest.raises(ValueError, match="at least one image"):
         export.verify(model, artifact, images(0, 1, 8, 8))
+
+
+def fern_network():
+    """Ferns behind a real layer, whose rounding turns tests, and behind ferns."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        FernConv2d(8, 12, 3, padding=1, stride=2, ferns=6, depth=4, groups=2),
+        nn.BatchNorm2d(12),
+        nn.ReLU(),
+        FernConv2d(12, 9, 3, padding=1, ferns=5, depth=3),
+        nn.Flatten(),
+        FernLinear(9 * 16, 4, ferns=8, depth=4),
+    )
+    x = images(40, 3, 8, 8)
+    with torch.no_grad():
+        model.train()(torch.from_numpy(x))
+    model = randomise(model, 1).eval()
+    return model, export.pack(model, torch.from_numpy(x)), x
+
+
+def ferns_of(artifact):
+    return [node for node in artifact.graph.nodes if node.op == "fern_conv2d"]
+
+
+def test_fern_layers_are_compared_integer_by_integer(simd_level):
+    model, artifact, x = fern_network()
+    found = export.verify(model, artifact, x)
+    assert found.integers == 40 * (12 * 16 + 9 * 16 + 4)
+    assert found.signs == 40 * (2 * 6 * 4 * 16 + 5 * 3 * 16 + 8 * 4)
+    assert found.equal(), found
+
+
+def test_a_changed_entry_of_a_ferns_table_is_found():
+    model, artifact, x = fern_network()
+    table = ferns_of(artifact)[1].tensors["table"]
+    table[0, 2] = np.clip(table[0, 2].astype(int) + 1, -127, 127)
+    found = export.verify(model, artifact, x)
+    assert found.integers_different > 0
+    assert not found.equal()
+
+
+@pytest.mark.parametrize("role", ["threshold", "flip", "outside", "place"])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_changed_test_of_a_fern_is_found(role, layer):
+    model, artifact, x = fern_network()
+    node = ferns_of(artifact)[layer]
+    if role == "threshold":
+        node.tensors[role] = node.tensors[role] + np.float32(0.5)
+    elif role == "place":
+        node.tensors[role] = np.roll(node.tensors[role].reshape(-1, 3 + (layer == 0)), 1, 0).ravel()
+        if layer == 0:  # not into the other group
+            node.tensors[role][:4], node.tensors[role][24:28] = (
+                ferns_of(artifact)[0].tensors[role][24:28].copy(),
+                ferns_of(artifact)[0].tensors[role][:4].copy(),
+            )
+    else:
+        node.tensors[role] = node.tensors.get(role, np.zeros(6 if layer == 0 else 2, np.uint8)) ^ 64
+    found = export.verify(model, artifact, x)
+    assert found.signs_different + found.integers_different > 0
+    assert not found.equal()
+
+
+def test_a_test_at_its_threshold_is_a_tie_and_torch_goes_on_with_the_packed_answer():
+    model, _, x = fern_network()
+    first = model[2]
+    assert isinstance(first, FernConv2d)
+    values = []
+    handle = first.register_forward_pre_hook(lambda _, args: values.append(args[0]))
+    with torch.no_grad():
+        model(torch.from_numpy(x))
+    handle.remove()
+    with torch.no_grad():  # thresholds on values that torch computes: rounding decides
+        for k, place in enumerate(first.chosen().flatten().tolist()):
+            channel = values[0][:, place // 9].flatten()
+            first.thresholds.view(-1)[k] = channel[k * 31 % len(channel)]
+    artifact = export.pack(model, torch.from_numpy(x))
+    found = export.verify(model, artifact, x)
+    assert found.signs_turned > 0
+    assert found.ties > 0
+    assert found.signs_different == found.integers_different == 0
+    assert found.relative_error < 1e-4
+
+
+class Forests(nn.Module):
+    """A residual forest at every pixel, and hard trees on their means."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.residual = ResidualForestHead(6, 5, trees=7, depth=4)
+        self.residual.leaf.data.normal_()
+        self.residual.threshold.normal_(std=0.5)
+        soft = NeuralDecisionForest(5, 4, trees=3, depth=4)
+        self.hard = harden(soft)
+
+    def forward(self, x):
+        return self.hard(self.residual(self.conv(x)).mean((2, 3)))
+
+
+@pytest.fixture
+def forests():
+    torch.manual_seed(0)
+    model = Forests().eval()
+    x = images(30, 3, 7, 5)
+    return model, export.pack(model, torch.from_numpy(x)), x
+
+
+def test_forests_are_compared_leaf_by_leaf(simd_level, forests):
+    model, artifact, x = forests
+    found = export.verify(model, artifact, x)
+    assert found.integers == 30 * 2 * (35 + 1)
+    assert found.signs == 30 * (35 * 7 * 4 + 3 * 4)
+    assert found.equal(), found
+
+
+@pytest.mark.parametrize("forest", [0, 1])
+@pytest.mark.parametrize("role", ["threshold", "children", "leaf"])
+def test_a_changed_tree_is_found(forests, forest, role):
+    model, artifact, x = forests
+    node = [node for node in artifact.graph.nodes if node.op == "forest"][forest]
+    if role == "threshold":
+        node.tensors[role] = node.tensors[role] + np.float32(0.2)
+    elif role == "children":
+        node.tensors[role] = node.tensors[role][:, ::-1].copy()
+    else:
+        node.tensors[role] = node.tensors[role] + np.float32(0.5)
+    found = export.verify(model, artifact, x)
+    assert (found.integers_different == 0) == (role == "leaf")
+    assert not found.equal()
+
+
+def test_a_node_at_its_threshold_is_a_tie_and_torch_goes_on_with_the_packed_leaf(forests):
+    model, _, x = forests
+    with torch.no_grad():
+        values = model.conv(torch.from_numpy(x))
+        nodes = model.residual.feature.flatten().tolist()
+        for k, channel in enumerate(nodes):
+            part = values[:, channel].flatten()
+            model.residual.threshold.view(-1)[k] = part[k * 37 % len(part)]
+    found = export.verify(model, export.pack(model, torch.from_numpy(x)), x)
+    assert found.signs_turned > 0
+    assert found.signs_different == found.integers_different == 0
+    assert found.relative_error < 1e-4

@@ -13,6 +13,7 @@ from bitgrove.data import SegmentationData
 from bitgrove.recipes import residual_forest
 from bitgrove.recipes.residual_forest import _end_to_end, _packed, _train, recipe
 from bitgrove.recipes.residual_forest._network import Backbone, LinearHead
+from bitgrove.recipes.residual_forest_transfer import recipe as transfer
 
 
 def scenes(n, seed):
@@ -92,3 +93,29 @@ def test_the_page_names_the_command_and_its_figures_are_of_these_arms():
     assert set(figures["arms"]) == {arm.name for arm in residual_forest.ARMS}
     for arm in figures["arms"].values():
         assert len(arm["mean_iou"]) == len(figures["protocol"]["seeds"])
+
+
+def test_features_may_come_from_other_pictures(small, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    images = (80 * labels[:, None, None, None] + random.integers(0, 60, (80, 64, 64, 3))).astype(
+        "u1"
+    )
+    things = data.ImageData(images, labels, ("a", "b"), tuple(map(str, range(80))))
+    parts = data.Splits(*(things.select(np.arange(i, 80, 4)) for i in range(3)))
+    monkeypatch.setattr(data, "load_splits", lambda name: parts)
+    monkeypatch.setattr(transfer, "BACKBONE_EPOCHS", 2)
+    run = recipes.RECIPES["residual-forest-transfer"]
+    outcomes = run(tmp_path, epochs=1, arm=["forest"])
+    assert [o["settings"]["quantiles"] for o in outcomes] == [True]
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert "Tiny ImageNet" in results["protocol"]["features"]
+    assert results["packed"]["same_class"] > 0.99
+    assert "end_to_end" not in results
+
+
+def test_the_page_of_the_transfer_names_its_command_and_its_figures():
+    folder = Path(transfer.__file__).parent
+    assert "bitgrove reproduce residual-forest-transfer" in (folder / "README.md").read_text()
+    figures = tomllib.loads((folder / "expected.toml").read_text())
+    assert set(figures["arms"]) == {arm.name for arm in transfer.ARMS}

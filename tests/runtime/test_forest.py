@@ -70,6 +70,22 @@ def test_scores_are_those_of_loops(level, case, outs):
         np.testing.assert_array_equal(packed.predict_raw(x[:n]), expected[:n])
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_rows_that_arrive_early_make_room_for_the_others(level, missing):
+    """Trees over many columns whose leaves lie in all depths, a single leaf among them."""
+    packed, tensors = forest(
+        700, 2, trees=12, depth=14, grow=0.85, missing=missing, seed=3,
+    )  # fmt: skip
+    leaf = np.int32([~0])
+    tensors |= {"root": np.concatenate([tensors["root"], leaf])}
+    packed = replace(packed, root=tensors["root"])
+    assert packed.layout == "steps"
+    x = rows(300, 700, nan=missing)
+    expected = outputs_of_rows(tensors, x)
+    for n in (300, 256, 97, 65, 64):
+        np.testing.assert_array_equal(packed.predict_raw(x[:n]), expected[:n])
+
+
 def test_many_columns_of_many_thresholds_are_words(level):
     """More than 64 columns with more than 255 thresholds: compared with the scalar level."""
     features, _, options = LAYOUTS["words of 100"]

@@ -250,3 +250,55 @@ def test_the_width_is_a_property_and_goes_with_the_index(cloud):
     assert Fanng.from_arrays(index.arrays(), index.settings()).width == 12
     with pytest.raises(ValueError, match="width must be at least 1"):
         index.width = 0
+
+
+@pytest.mark.parametrize("interleave", [2, 3, 16])
+def test_queries_that_take_turns_find_what_they_find_alone(cloud, interleave):
+    _, queries, ids, index = cloud
+    few, far = ids[:30], ids[:1000]
+    for asked in (
+        {},
+        {"width": 3},
+        {"budget": 40},
+        {"starts": ids[:40]},
+        {"filter": few},
+        {"filter": far},
+        {"filter": far, "budget": 60},
+        {"width": len(index)},
+    ):
+        alone = index.search(queries, 7, threads=1, **asked)
+        for threads in (1, 2):
+            found = index.search(queries, 7, interleave=interleave, threads=threads, **asked)
+            np.testing.assert_array_equal(found.ids, alone.ids)
+            np.testing.assert_array_equal(found.distances, alone.distances)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 33])
+@pytest.mark.parametrize(
+    ("metric", "dtype"), [("hamming", "bits"), ("l2", "uint8"), ("ip", "float16")]
+)
+def test_any_number_of_queries_of_any_kind_can_take_turns(metric, dtype, count):
+    rng = np.random.default_rng(1)
+    index = built(make_rows(rng, 600, 24, dtype), 24, metric, dtype)
+    queries = make_rows(rng, count, 24, dtype)
+    before = index._native.distances_computed
+    alone, after = index.search(queries, 5), index._native.distances_computed
+    found = index.search(queries, 5, interleave=4, threads=1)
+    assert index._native.distances_computed - after == after - before
+    np.testing.assert_array_equal(found.ids, alone.ids)
+    np.testing.assert_array_equal(found.distances, alone.distances)
+
+
+@pytest.mark.parametrize(
+    ("interleave", "budget", "error", "message"),
+    [
+        (0, None, ValueError, "interleave must be at least 1"),
+        (17, None, ValueError, r"interleave must be in 1 \.\.= 16, got 17"),
+        (2.0, None, TypeError, "interleave must be an int"),
+        (2, timedelta(seconds=1), ValueError, "interleave must be 1 where the budget is a time"),
+    ],
+)
+def test_impossible_turns_are_refused(cloud, interleave, budget, error, message):
+    _, queries, _, index = cloud
+    with pytest.raises(error, match=message):
+        index.search(queries, 5, interleave=interleave, budget=budget)

@@ -193,6 +193,82 @@ def test_importance_finds_the_features_that_matter():
         assert found[5] == 0
 
 
+class Reversing:
+    """Stands in for a generator, so that loops can follow what it shuffles."""
+
+    def __init__(self, *_):
+        pass
+
+    def permutation(self, given):
+        return given[::-1]
+
+
+def mean_falls(solver, X, y, weights, *, shadow):
+    """Oracle: both importances with every shuffle a reversal, one row and one cell at a time."""
+
+    def leaf(f, row, feature, value):
+        changed = row.copy()
+        changed[feature] = value
+        return leaves_by_loops(solver, changed[None])[0, f]
+
+    total, asked = np.zeros((2, X.shape[1]))
+    for f in range(solver.ferns):
+        own = [r for r in range(len(X)) if weights[f, r] == 0]
+        asks = set(solver.feature_[f])
+        asks |= set() if solver.other_ is None else set(solver.other_[f])
+        for feature in asks:
+            column = X[::-1, feature] if shadow else X[:, feature]
+            inside = [leaf(f, row, feature, v) for row, v in zip(X, column, strict=True)]
+            cells = np.zeros((1, 1 << solver.depth, 3))
+            for r, cell in enumerate(inside):
+                cells[0, cell, y[r]] += weights[f, r]
+            likelihood = np.exp(leaf_logs(cells, 1.0, "likelihood"))[0]
+            logs = np.log(likelihood / likelihood.sum(1, keepdims=True))
+            falls = [
+                logs[inside[r], y[r]] - logs[leaf(f, X[r], feature, column[other]), y[r]]
+                for r, other in zip(own, own[::-1], strict=True)
+            ]
+            total[feature] += np.mean(falls)
+            asked[feature] += 1
+    return total / np.maximum(asked, 1)
+
+
+@pytest.mark.parametrize("tests", ["thresholds", "pairs"])
+def test_importance_and_that_of_shadows_are_those_of_loops(monkeypatch, tests):
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((30, 5)).astype(np.float32)
+    y = (X[:, 1] > 0).astype(int) + (X[:, 3] > 0.5)
+    given = {"tests": tests, "bootstrap": True, "random_state": 6}
+    weights = np.random.RandomState(6)
+    RandomFerns(4, 2, tests=tests)._begin(X, [y], None, weights)
+    drawn = weights.randint(0, 30, (4, 30))
+    weights = np.stack([np.bincount(bag, minlength=30) for bag in drawn])
+    monkeypatch.setattr(np.random, "default_rng", Reversing)
+    solver = RandomFerns(4, 2, importance="shadow", **given).fit(X, y)
+    monkeypatch.undo()
+    expected = [mean_falls(solver, X, y, weights, shadow=shadow) for shadow in (False, True)]
+    np.testing.assert_allclose(solver.feature_importances_, expected[0], atol=1e-12)
+    np.testing.assert_allclose(solver.shadow_importances_, expected[1], atol=1e-12)
+    assert np.count_nonzero(np.abs(expected[1]) > 1e-2) >= 3
+
+
+def test_features_that_matter_stand_out_above_every_shadow():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 8)).astype(np.float32)
+    y = (X[:, 1] > 0).astype(int) + 2 * (X[:, 3] > 0.3)
+    for tests, outputs in (("thresholds", y), ("pairs", y), ("quantiles", np.stack([y, y], 1))):
+        options = {"tests": tests, "bootstrap": True}
+        solver = RandomFerns(60, 3, importance="shadow", **options).fit(X, outputs)
+        found, shadows = solver.feature_importances_, solver.shadow_importances_
+        assert (found[[1, 3]] > 5 * shadows.max()).all()
+        assert np.abs(shadows).max() < 0.05
+        alone = RandomFerns(60, 3, importance="permutation", **options).fit(X, outputs)
+        np.testing.assert_array_equal(found, alone.feature_importances_)
+        assert not hasattr(
+            solver.set_params(importance=None).fit(X, outputs), "shadow_importances_"
+        )
+
+
 def test_parts_give_what_the_whole_gives(digits):
     X, y = digits
     whole = RandomFerns(20, 6).fit(X[:600], y[:600])
@@ -375,7 +451,7 @@ def test_too_large_a_table_is_refused_before_it_is_made(digits):
         ({"class_prior": [0.5, 0.5]}, "class_prior must be 10 probabilities"),
         ({"oob_score": True}, "oob_score needs rows out of bags: set bootstrap=True"),
         ({"importance": "permutation"}, "importance needs rows out of bags"),
-        ({"bootstrap": True, "importance": "gini"}, "importance must be 'permutation' or None"),
+        ({"bootstrap": True, "importance": "gini"}, "importance must be 'permutation', 'shadow'"),
         ({"bootstrap": 1}, "bootstrap must be True or False"),
         ({"threads": 0}, "threads must be an int of at least 1"),
     ],

@@ -124,46 +124,62 @@ class PoolWalk {
     Pool pool;
     std::size_t computed = 0;  // distances of the last walk
 
-    // toward(rows, count, keys) measures; prefetch(row) announces that it will. Leaves the nearest
-    // `width` rows in the pool.
-    template <typename Toward, typename Prefetch>
-    void operator()(const Edges& edges, std::span<const Row> starts, std::size_t width,
-                    const Limit& limit, Toward toward, Prefetch prefetch) {
+    // Before the first `step`; `starts` must live until then.
+    void begin(const Edges& edges, std::span<const Row> starts, std::size_t width,
+               const Limit& limit) {
         seen.reset(edges.rows());
         pool.reset(width);
         const std::size_t most = std::max<std::size_t>(edges.stride(), starts.size());
         if (keys_.size() < most) keys_.resize(most);
-        const std::size_t budget = std::max<std::size_t>(limit.distances, 1);
+        limit_ = limit;
+        limit_.distances = std::max<std::size_t>(limit.distances, 1);
         computed = 0;
-        std::span<const Row> fresh = seen.insert(starts, edges.rows());
-        for (;;) {
-            fresh = fresh.first(std::min(fresh.size(), budget - computed));
-            toward(fresh.data(), fresh.size(), keys_.data());
-            computed += fresh.size();
-            for (std::size_t i = 0; i < fresh.size(); ++i) {
-                if (pool.offer(keys_[i], fresh[i]) && pool.peek() == fresh[i]) {
-                    edges.prefetch(fresh[i]);
-                }
+        waiting_ = starts;
+    }
+
+    // Measures the rows that wait, expands the nearest vertex and announces the rows at the ends
+    // of its edges; false if the walk is over. toward(rows, count, keys) measures; prefetch(row)
+    // announces that it will.
+    template <typename Toward, typename Prefetch>
+    bool step(const Edges& edges, Toward toward, Prefetch prefetch) {
+        std::span<const Row> fresh = seen.insert(waiting_, edges.rows());
+        fresh = fresh.first(std::min(fresh.size(), limit_.distances - computed));
+        toward(fresh.data(), fresh.size(), keys_.data());
+        computed += fresh.size();
+        for (std::size_t i = 0; i < fresh.size(); ++i) {
+            if (pool.offer(keys_[i], fresh[i]) && pool.peek() == fresh[i]) {
+                edges.prefetch(fresh[i]);
             }
-            if (computed >= budget) break;
-            if (limit.deadline && Limit::Clock::now() >= *limit.deadline) break;
-            if (limit.sought != kNoRow && seen.contains(limit.sought)) break;
-            const Row vertex = pool.expand_next();
-            if (vertex == kNoRow) break;
-            if (const Row after = pool.peek(); after != kNoRow) edges.prefetch(after);
-            // Ends with kNoRow, or with what a damaged file holds. All are fetched, while it is
-            // found out which of them are new: most are, and the others lie in a cache.
-            const std::span<const Row> ends{edges.list(vertex), edges.stride()};
-            for (const Row end : ends) {
-                if (end >= edges.rows()) break;
-                prefetch(end);
-            }
-            fresh = seen.insert(ends, edges.rows());
+        }
+        if (computed >= limit_.distances) return false;
+        if (limit_.deadline && Limit::Clock::now() >= *limit_.deadline) return false;
+        if (limit_.sought != kNoRow && seen.contains(limit_.sought)) return false;
+        const Row vertex = pool.expand_next();
+        if (vertex == kNoRow) return false;
+        if (const Row after = pool.peek(); after != kNoRow) edges.prefetch(after);
+        // Ends with kNoRow, or with what a damaged file holds. All are fetched, while it is found
+        // out which of them are new: most are, and the others lie in a cache.
+        waiting_ = {edges.list(vertex), edges.stride()};
+        for (const Row end : waiting_) {
+            if (end >= edges.rows()) break;
+            prefetch(end);
+        }
+        return true;
+    }
+
+    // The whole walk; leaves the nearest `width` rows in the pool.
+    template <typename Toward, typename Prefetch>
+    void operator()(const Edges& edges, std::span<const Row> starts, std::size_t width,
+                    const Limit& limit, Toward toward, Prefetch prefetch) {
+        begin(edges, starts, width, limit);
+        while (step(edges, toward, prefetch)) {
         }
     }
 
   private:
     std::vector<Key> keys_;
+    std::span<const Row> waiting_;  // what the next step measures, if it is new
+    Limit limit_;
 };
 
 }  // namespace bitgrove::graph

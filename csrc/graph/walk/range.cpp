@@ -18,8 +18,14 @@ std::size_t Search::within(const Graph& graph, const Rows& rows, const std::uint
     const Measure measure(rows, coded ? &*graph.codes : nullptr, graph.lifts());
     const std::uint8_t* const point = coded ? code_.data() : query;
     std::size_t distances = std::numeric_limits<std::size_t>::max();
-    const std::array<Row, 2> starts = begin(graph, measure, point, options.entries, distances);
-    walk(graph, measure, point, starts, width, {});
+    const std::array<Row, 2> starts =
+        starts_near(graph, measure, point, options.entries, distances);
+    walk_(
+        graph.edges, starts, width, {},
+        [&](const Row* ends, std::size_t count, Key* keys) {
+            measure.toward(point, ends, count, keys);
+        },
+        [&](Row row) { measure.prefetch(row); });
     std::size_t computed = std::numeric_limits<std::size_t>::max() - distances + walk_.computed;
     found.clear();
     near_.clear();  // vertices within, in the order in which they were found

@@ -77,19 +77,9 @@ bool Search::encode(const Graph& graph, const Rows& rows, const std::uint8_t* qu
     return graph.codes->coder().encode_query(rows.format(), query, code_.data());
 }
 
-void Search::walk(const Graph& graph, const Measure& measure, const std::uint8_t* point,
-                  std::span<const Row> starts, std::size_t width, const Limit& limit) {
-    walk_(
-        graph.edges, starts, width, limit,
-        [&](const Row* rows, std::size_t count, Key* keys) {
-            measure.toward(point, rows, count, keys);
-        },
-        [&](Row row) { measure.prefetch(row); });
-}
-
-std::array<Row, 2> Search::begin(const Graph& graph, const Measure& measure,
-                                 const std::uint8_t* point, std::span<const Row> entries,
-                                 std::size_t& distances) {
+std::array<Row, 2> Search::starts_near(const Graph& graph, const Measure& measure,
+                                       const std::uint8_t* point, std::span<const Row> entries,
+                                       std::size_t& distances) {
     if (entries.size() <= 1 || distances / 8 < entries.size()) return {graph.start, graph.start};
     distances -= entries.size();
     return begin_near(entries, keys_, [&](const Row* rows, std::size_t count, Key* keys) {
@@ -97,59 +87,91 @@ std::array<Row, 2> Search::begin(const Graph& graph, const Measure& measure,
     });
 }
 
-std::size_t Search::nearest(const Graph& graph, const Rows& rows, const Queries& queries,
-                            std::size_t q, const SearchOptions& options) {
-    const Space space(rows.format());
-    const std::uint8_t* query = queries.rows + q * rows.format().row_bytes;
+void Search::begin(const Graph& graph, const Rows& rows, const Queries& queries, std::size_t q,
+                   const SearchOptions& options) {
+    graph_ = &graph, rows_ = &rows, queries_ = &queries, options_ = &options, q_ = q;
+    query_ = queries.rows + q * rows.format().row_bytes;
     const Allowed& allowed = options.allowed;
-    const bool all = allowed.count == rows.size(), hard = options.budget || options.time;
-    const auto scan = [&] {
-        best_.reset(queries.k);
-        scan_allowed(rows, space, query, allowed, best_);
-        write_result(best_, space, queries, q);
-        return allowed.count;
-    };
-    Limit limit;
-    if (options.budget) limit.distances = options.budget;
-    if (options.time) limit.deadline = Limit::Clock::now() + *options.time;
     const std::size_t pool = std::max(options.width, queries.k);
-    std::size_t width = std::min(pool, rows.size());
-    if (!all) {  // so many that about `pool` of them are allowed
+    width_ = std::min(pool, rows.size()), needed_ = 0, computed_ = 0, over_ = false;
+    if (allowed.count < rows.size()) {  // so many that about `pool` of them are allowed
         const double share = static_cast<double>(rows.size()) / (1.0 + allowed.count);
         const double wanted = static_cast<double>(pool) * share + 1;
-        width = pool >= allowed.count || wanted >= static_cast<double>(rows.size())
-                    ? rows.size()
-                    : static_cast<std::size_t>(wanted);
-        if (!hard && scan_is_cheaper(width, allowed.count)) return scan();
+        width_ = pool >= allowed.count || wanted >= static_cast<double>(rows.size())
+                     ? rows.size()
+                     : static_cast<std::size_t>(wanted);
+        if (!options.hard() && scan_is_cheaper(width_, allowed.count)) return scan();
+        // With half of those expected, the nearest are among them. Fewer are found where the rows
+        // that are allowed keep away from the query.
+        needed_ = std::min(allowed.count, std::max(queries.k, pool / 2));
     }
-    // With half of those expected, the nearest are among them. Fewer are found where the rows that
-    // are allowed keep away from the query.
-    const std::size_t needed = all ? 0 : std::min(allowed.count, std::max(queries.k, pool / 2));
-    const bool coded = encode(graph, rows, query);
-    const Measure measure(rows, coded ? &*graph.codes : nullptr, graph.lifts());
-    const std::uint8_t* const point = coded ? code_.data() : query;
-    const std::size_t before = limit.distances;
-    const std::array<Row, 2> starts =
-        options.starts ? std::array{options.starts[q], options.starts[q]}
-                       : begin(graph, measure, point, options.entries, limit.distances);
-    std::size_t computed = before - limit.distances;
-    for (;;) {
-        walk(graph, measure, point, starts, width, limit);
-        computed += walk_.computed;
-        if (all || hard || width == rows.size()) break;
-        std::size_t found = 0;
-        for (const std::uint64_t entry : walk_.pool.entries()) {
-            found += any_allowed(graph, Pool::row(entry), allowed);
+    limit_ = {};
+    if (options.budget) limit_.distances = options.budget;
+    if (options.time) limit_.deadline = Limit::Clock::now() + *options.time;
+    coded_ = encode(graph, rows, query_);
+    measure_.emplace(rows, coded_ ? &*graph.codes : nullptr, graph.lifts());
+    point_ = coded_ ? code_.data() : query_;
+    const std::size_t before = limit_.distances;
+    starts_ = options.starts
+                  ? std::array{options.starts[q], options.starts[q]}
+                  : starts_near(graph, *measure_, point_, options.entries, limit_.distances);
+    computed_ = before - limit_.distances;
+    walk_.begin(graph.edges, starts_, width_, limit_);
+}
+
+bool Search::advance() {
+    if (over_) return false;
+    const Measure& measure = *measure_;
+    const bool more = walk_.step(
+        graph_->edges,
+        [&](const Row* rows, std::size_t count, Key* keys) {
+            measure.toward(point_, rows, count, keys);
+        },
+        [&](Row row) { measure.prefetch(row); });
+    if (more) return true;
+    computed_ += walk_.computed;
+    if (needed_ > 0 && !options_->hard() && width_ < rows_->size() && found() < needed_) {
+        width_ = std::min(4 * width_, rows_->size());
+        if (scan_is_cheaper(width_, options_->allowed.count)) {
+            scan();
+            return false;
         }
-        if (found >= needed) break;
-        width = std::min(4 * width, rows.size());
-        if (scan_is_cheaper(width, allowed.count)) return computed + scan();
+        walk_.begin(graph_->edges, starts_, width_, limit_);
+        return true;
     }
-    // All of the pool are offered where its keys are exact, else as many as may be needed.
-    best_.reset(queries.k);
-    const bool exact = !coded;
+    finish();
+    return false;
+}
+
+std::size_t Search::found() const {
+    std::size_t found = 0;
+    for (const std::uint64_t entry : walk_.pool.entries()) {
+        found += any_allowed(*graph_, Pool::row(entry), options_->allowed);
+    }
+    return found;
+}
+
+void Search::scan() {
+    const Space space(rows_->format());
+    best_.reset(queries_->k);
+    scan_allowed(*rows_, space, query_, options_->allowed, best_);
+    write_result(best_, space, *queries_, q_);
+    computed_ += options_->allowed.count;
+    over_ = true;
+}
+
+// All of the pool are offered where its keys are exact, else as many as may be needed.
+void Search::finish() {
+    over_ = true;
+    const Graph& graph = *graph_;
+    const Rows& rows = *rows_;
+    const Allowed& allowed = options_->allowed;
+    const std::size_t k = queries_->k;
+    const Space space(rows.format());
+    best_.reset(k);
+    const bool exact = !coded_;
     const std::size_t most =
-        exact || width == rows.size() ? width : std::min(width, reranked(graph, queries.k));
+        exact || width_ == rows.size() ? width_ : std::min(width_, reranked(graph, k));
     near_.clear();
     for (const std::uint64_t entry : walk_.pool.entries()) {
         if (near_.size() == most || (exact && best_.closed_to(Pool::key(entry)))) break;
@@ -166,12 +188,11 @@ std::size_t Search::nearest(const Graph& graph, const Rows& rows, const Queries&
         }
     }
     for (const Row vertex : near_) {
-        const Key key = space.toward(query, rows.row(vertex));
+        const Key key = space.toward(query_, rows.row(vertex));
         offer_equal(graph, rows, vertex, key, allowed, best_);
     }
-    if (best_.size() < std::min(queries.k, allowed.count) && !hard) return computed + scan();
-    write_result(best_, space, queries, q);
-    return computed;
+    if (best_.size() < std::min(k, allowed.count) && !options_->hard()) return scan();
+    write_result(best_, space, *queries_, q_);
 }
 
 }  // namespace bitgrove::graph

@@ -40,31 +40,56 @@ struct SearchOptions {
     const Row* starts = nullptr;                   // for each query where its walk begins; null:
     std::span<const Row> entries{};                // ... at the nearest of these
     Allowed allowed;
+
+    // Whether a query ends when its limit is reached, however few rows were found.
+    bool hard() const { return budget || time; }
 };
 
-// One thread's search, with the memory that it uses again and again.
+// One query after the other, with the memory that is used again and again. A query begins, advances
+// vertex by vertex, and is over when its results are written; several that take turns hide each
+// other's waiting for memory.
 class Search {
   public:
-    // Writes the nearest rows of query q; returns how many distances the walk computed.
-    std::size_t nearest(const Graph& graph, const Rows& rows, const Queries& queries, std::size_t q,
-                        const SearchOptions& options);
+    // All that is handed over must live until the query is over.
+    void begin(const Graph& graph, const Rows& rows, const Queries& queries, std::size_t q,
+               const SearchOptions& options);
+    // Goes on to the next vertex; false once the nearest rows of the query are written.
+    bool advance();
+    // Distances computed for the query.
+    std::size_t computed() const { return computed_; }
 
     // Finds all rows within the radius, by (distance, id); returns how many distances it computed.
     std::size_t within(const Graph& graph, const Rows& rows, const std::uint8_t* query,
                        float radius, const SearchOptions& options, std::vector<TopK::Item>& found);
 
   private:
-    void walk(const Graph& graph, const Measure& measure, const std::uint8_t* point,
-              std::span<const Row> starts, std::size_t width, const Limit& limit);
-
     // Where the walk for a query begins that may compute so many distances; what is spent on that
     // is taken off.
-    std::array<Row, 2> begin(const Graph& graph, const Measure& measure, const std::uint8_t* point,
-                             std::span<const Row> entries, std::size_t& distances);
+    std::array<Row, 2> starts_near(const Graph& graph, const Measure& measure,
+                                   const std::uint8_t* point, std::span<const Row> entries,
+                                   std::size_t& distances);
 
     // The code of a query, in `code_`; false where it has none that fits.
     bool encode(const Graph& graph, const Rows& rows, const std::uint8_t* query);
 
+    std::size_t found() const;  // vertices in the pool that may be results
+    void scan();                // all rows that may be results, and the query is over
+    void finish();              // the results from the pool
+
+    // of the query that has begun
+    const Graph* graph_ = nullptr;
+    const Rows* rows_ = nullptr;
+    const Queries* queries_ = nullptr;
+    const SearchOptions* options_ = nullptr;
+    const std::uint8_t* query_ = nullptr;
+    const std::uint8_t* point_ = nullptr;  // the code of the query, or the query itself
+    std::optional<Measure> measure_;
+    std::array<Row, 2> starts_{};
+    Limit limit_;
+    std::size_t q_ = 0, width_ = 0, needed_ = 0, computed_ = 0;
+    bool coded_ = false, over_ = true;
+
+    // memory
     PoolWalk walk_;
     TopK best_;
     std::vector<std::uint8_t> code_;

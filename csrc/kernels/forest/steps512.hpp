@@ -39,6 +39,8 @@ void add_leaves(const ForestLeaves& leaves, const std::int32_t* numbers, std::si
     }
 }
 
+constexpr std::size_t uneven_rows = 256;  // at most at a time
+
 // Lanes: each has a tree, whose first step is `base`, and a row, that begins at `row` from x.
 struct Lanes {
     __m512i base, row;
@@ -146,9 +148,65 @@ void trees_of_row(const ForestSteps& f, const ForestLeaves& leaves, const float*
     }
 }
 
+// Rows whose ways end in many depths: those that have arrived make room for the others.
+template <bool Missing>
+void uneven_rows_of_trees(const ForestSteps& f, const ForestLeaves& leaves,
+                          const ForestRows& rows) {
+    constexpr int between = 3;  // steps until the rows that arrived are taken out
+    const __m512i features =
+        _mm512_set1_epi32(static_cast<int>((std::uint32_t{1} << f.feature_bits) - 1));
+    const __m512i stride = _mm512_set1_epi32(static_cast<int>(rows.stride));
+    // Whole registers are stored behind the rows that are still open.
+    alignas(64) std::int32_t at[uneven_rows + 32], row[uneven_rows + 32], numbers[uneven_rows];
+    for (std::size_t t = 0; t < f.trees; ++t) {
+        const __m512i base = _mm512_set1_epi32(static_cast<int>(f.first[t]));
+        std::size_t open = rows.rows;
+        for (std::size_t r = 0; r < open; r += 16) {
+            _mm512_store_si512(at + r, _mm512_setzero_si512());
+            const __m512i number =
+                _mm512_add_epi32(count_up(), _mm512_set1_epi32(static_cast<int>(r)));
+            _mm512_store_si512(row + r, number);
+        }
+        std::uint32_t steps = f.least_depth[t] + 1;
+        while (open > 0) {
+            std::size_t still = 0;
+            for (std::size_t i = 0; i < open; i += 32) {
+                const __mmask16 here[2] = {first_of(open - i),
+                                           open - i > 16 ? first_of(open - i - 16) : __mmask16{0}};
+                __m512i place[2], number[2], moved[2];
+                Lanes lanes[2];
+                for (int v = 0; v < 2; ++v) {
+                    place[v] = _mm512_maskz_load_epi32(here[v], at + i + 16 * v);
+                    number[v] = _mm512_maskz_load_epi32(here[v], row + i + 16 * v);
+                    lanes[v] = {base, _mm512_mullo_epi32(number[v], stride)};
+                }
+                for (std::uint32_t depth = 0; depth < steps; ++depth) {
+                    for (int v = 0; v < 2; ++v) {
+                        moved[v] = _mm512_setzero_si512();
+                        place[v] = step<Missing>(f, rows.x, lanes[v], place[v], features, moved[v]);
+                    }
+                }
+                for (int v = 0; v < 2; ++v) {
+                    const __mmask16 on = _mm512_test_epi32_mask(moved[v], moved[v]) & here[v];
+                    const __mmask16 done = here[v] & ~on;
+                    const __m512i leaf = _mm512_mask_i32gather_epi32(
+                        _mm512_setzero_si512(), done, _mm512_add_epi32(place[v], base), f.leaf, 4);
+                    _mm512_mask_i32scatter_epi32(numbers, done, number[v], leaf, 4);
+                    _mm512_storeu_si512(at + still, _mm512_maskz_compress_epi32(on, place[v]));
+                    _mm512_storeu_si512(row + still, _mm512_maskz_compress_epi32(on, number[v]));
+                    still += static_cast<std::size_t>(__builtin_popcount(on));
+                }
+            }
+            open = still;
+            steps = between;
+        }
+        add_leaves(leaves, numbers, rows.rows, rows.out, rows.out_stride);
+    }
+}
+
 template <bool Missing>
 void all_steps(const ForestSteps& f, const ForestLeaves& leaves, ForestRows rows) {
-    // All lanes wait for the deepest: where leaves are in many depths, fewer walk together.
+    // Lanes wait for the deepest of those that walk together, unless leaves are in many depths.
     const bool even =
         f.trees > 1 &&
         (f.first[1] - f.first[0]) >> (f.least_depth[0] < 27 ? f.least_depth[0] + 4 : 31) == 0;
@@ -157,6 +215,9 @@ void all_steps(const ForestSteps& f, const ForestLeaves& leaves, ForestRows rows
         if (rows.rows >= 32 && even) {
             some.rows = rows.rows < 64 ? rows.rows : 64;
             rows_of_trees<Missing, 4>(f, leaves, some);
+        } else if (rows.rows >= 64) {
+            some.rows = rows.rows < uneven_rows ? rows.rows : uneven_rows;
+            uneven_rows_of_trees<Missing>(f, leaves, some);
         } else if (rows.rows >= 8) {
             some.rows = rows.rows < 32 ? rows.rows : 32;
             rows_of_trees<Missing, 2>(f, leaves, some);

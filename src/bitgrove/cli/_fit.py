@@ -107,7 +107,9 @@ def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise CycloptsError(msg="--resume and --overwrite exclude each other; give one")
-    begun = (out / "checkpoints" / "last.ckpt").exists() or any(out.glob("*/seed-*"))
+    begun = (out / "checkpoints" / "last.ckpt").exists() or any(
+        any(out.glob(places)) for places in ("*/seed-*", "*/*/seed-*")
+    )
     if begun and not resume and not overwrite:
         raise ValueError(f"{out} holds a run: --resume goes on with it, --overwrite replaces it")
     if resume and not begun:

@@ -26,6 +26,7 @@ def reproduce(
     budget: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     width: Count = None,
     epochs: Count = None,
+    rows: Count = None,
     arm: list[str] | None = None,
     precision: Literal["float32", "bfloat16"] | None = None,
     threads: Count = None,
@@ -51,6 +52,8 @@ def reproduce(
         Channels of the network's first layer, in place of the paper's or the budget's.
     epochs:
         Passes over the training images, in place of the paper's or the budget's.
+    rows:
+        Of the data that are searched, in place of all.
     arm:
         A row of the table; may be given several times. By default all. Several commands, each with
         other arms, may fill one folder: give --resume to all but the first.
@@ -72,7 +75,8 @@ def reproduce(
         raise ValueError(f"no recipe '{recipe}'; known: {', '.join(recipes.RECIPES)}.{hint}")
     run = recipes.RECIPES[recipe]
     given = {
-        "seeds": seeds, "budget": budget, "width": width, "epochs": epochs, "arm": arm,
+        "seeds": seeds, "budget": budget, "width": width, "epochs": epochs, "rows": rows,
+        "arm": arm,
         "precision": precision, "threads": threads,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}

@@ -6,6 +6,10 @@ from ._errors import DataError as DataError
 from ._faces import Faces as Faces
 from ._faces import FaceSplits as FaceSplits
 from ._faces import load_faces as load_faces
+from ._features import FeatureParts as FeatureParts
+from ._features import Features as Features
+from ._features import load_features as load_features
+from ._gist import gist as gist
 from ._images import ImageData as ImageData
 from ._images import Skipped as Skipped
 from ._images import Splits as Splits
@@ -19,5 +23,7 @@ from ._omniglot import omniglot_by_alphabet as omniglot_by_alphabet
 from ._omniglot import omniglot_one_shot as omniglot_one_shot
 from ._scan import is_picture as is_picture
 from ._segmentation import SegmentationData as SegmentationData
+from ._sift import Descriptors as Descriptors
+from ._sift import load_sift as load_sift
 from ._size import GuessedSize as GuessedSize
 from ._size import guess_size as guess_size

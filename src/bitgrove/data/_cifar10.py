@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ._errors import DataError
 from ._images import ImageData
+from ._packs import decoded
 from ._places import RemoteFile, local_folder, obtain
 
 _CLASSES = (
@@ -91,14 +90,9 @@ def _read_jpeg_pack(path: Path) -> tuple[ImageData, ImageData]:
     """All images share one JPEG header, stored once; ``offsets`` bound their scans."""
     try:
         with np.load(path, allow_pickle=False) as pack:
-            header, scans = pack["header"].tobytes(), pack["scans"].tobytes()
-            offsets, labels = pack["offsets"].tolist(), pack["labels"].astype(np.int64)
-            is_test = pack["is_test"].astype(bool)
+            labels, is_test = pack["labels"].astype(np.int64), pack["is_test"].astype(bool)
             classes = tuple(str(name) for name in pack["classes"])
-        pixels = np.empty((len(offsets) - 1, 32, 32, 3), np.uint8)
-        for row, start, end in zip(pixels, offsets, offsets[1:], strict=False):
-            with Image.open(io.BytesIO(header + scans[start:end])) as image:
-                row[...] = np.asarray(image.convert("RGB"))
+            pixels = decoded(pack, 32)
     except (OSError, EOFError, KeyError, ValueError, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error}); fetch it again") from None
     return (

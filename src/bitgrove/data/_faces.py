@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -11,9 +9,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ._errors import DataError
+from ._packs import decoded
 from ._places import local_folder
 
 _PACK = "facial_keypoints_96_jpeg.npz"
@@ -94,15 +92,9 @@ def _read() -> tuple[Faces, npt.NDArray[np.bool_]]:
     path = folder / _PACK
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as pack:
-            header, scans = pack["header"].tobytes(), pack["scans"].tobytes()
-            ends = pack["offsets"].astype(np.int64).tolist()
+            images = decoded(pack, _SIDE, "L")
             keypoints, is_test = pack["keypoints"].astype(np.float32), pack["is_test"] != 0
             identity = pack["identity"].astype(np.int64)
-        pictures = [
-            np.asarray(Image.open(io.BytesIO(header + scans[start:end])).convert("L"))
-            for start, end in itertools.pairwise(ends)
-        ]
-        images = np.stack(pictures)[..., None]
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error}); fetch it again") from None
     n = len(images)

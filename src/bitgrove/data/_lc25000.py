@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ._errors import DataError
 from ._images import ImageData
+from ._packs import decoded
 from ._places import local_folder
 
 _PACK = "lc25000_lung_96_jpeg.npz"
@@ -87,19 +86,13 @@ def _read(
     """Images, labels, which are to test, groups and names."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as pack:
-            header, scans = pack["header"].tobytes(), pack["scans"].tobytes()
-            offsets, labels = pack["offsets"].tolist(), pack["labels"].astype(np.int64)
+            images, labels = decoded(pack, _SIDE), pack["labels"].astype(np.int64)
             is_test, groups = pack["is_test"].astype(bool), pack["group"].astype(np.int64)
             names = tuple(f"lc25000/{name}" for name in pack["names"])
-        count = len(offsets) - 1
-        if not all(len(part) == count for part in (labels, is_test, groups, names)):
+        if not all(len(part) == len(images) for part in (labels, is_test, groups, names)):
             raise ValueError("its parts differ in length")
-        if count < 1 or labels.min() < 0 or labels.max() >= len(_CLASSES):
+        if not len(images) or labels.min() < 0 or labels.max() >= len(_CLASSES):
             raise ValueError("it holds no images or unknown labels")
-        images = np.empty((count, _SIDE, _SIDE, 3), np.uint8)
-        for row, start, end in zip(images, offsets, offsets[1:], strict=False):
-            with Image.open(io.BytesIO(header + scans[start:end])) as image:
-                row[...] = np.asarray(image.convert("RGB"))
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error}); fetch it again") from None
     return images, labels, is_test, groups, names

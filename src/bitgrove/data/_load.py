@@ -23,6 +23,7 @@ from ._omniglot import load_omniglot
 from ._scan import PARTS
 from ._segmentation import SegmentationData
 from ._split import stratified_rows
+from ._tiny_imagenet import load_tiny_imagenet
 
 Part = Literal["train", "validation", "test"]
 
@@ -133,6 +134,17 @@ _BUILT_IN = {
             _BY_GROUPS,
         ),
         DatasetInfo(
+            "tiny-imagenet",
+            "animals, things and places, small",
+            22_000,
+            (64, 64, 3),
+            200,
+            "Tiny ImageNet, a part of ImageNet (Russakovsky et al., IJCV 2015), 110 images "
+            "of each class; for non-commercial research",
+            "30 of the official validation images of every class to test; a tenth of the other 80 "
+            "for validation",
+        ),
+        DatasetInfo(
             "camvid",
             "street scenes with the class of every pixel",
             701,
@@ -148,8 +160,11 @@ _BUILT_IN = {
 def list() -> dict[str, str]:
     """The built-in data sets: name and one line on each.
 
-    >>> print(*list(), sep=", ")
-    digits, mnist, fashion-mnist, cifar10, omniglot, lc25000, lc25000-small, lc25000-tumour, camvid
+    >>> names = [*list()]
+    >>> print(*names[:5])
+    digits mnist fashion-mnist cifar10 omniglot
+    >>> print(*names[5:])
+    lc25000 lc25000-small lc25000-tumour tiny-imagenet camvid
     >>> list()["digits"]
     'handwritten digits that come with scikit-learn: 1,797 images of 8x8x1, 10 classes'
     """
@@ -210,7 +225,8 @@ def load(
     MNIST, Fashion-MNIST and CIFAR-10 are looked for in the folder given by ``BITGROVE_DATA``
     (sub-folders ``mnist``, ``fashion-mnist``, ``cifar10`` with the official files), then in
     ``../shared/data`` beside a checkout, then downloaded with checksums. Omniglot (sub-folder
-    ``omniglot``), LC25000 (``lc25000``) and CamVid (``camvid``) are not downloaded.
+    ``omniglot``), LC25000 (``lc25000``), Tiny ImageNet (``tiny_imagenet``) and CamVid (``camvid``)
+    are not downloaded.
     CamVid has a label for every pixel and comes as :class:`SegmentationData`.
 
     A folder of pictures may be divided into ``train`` and ``test``, ``val`` or ``validation``, each
@@ -296,6 +312,9 @@ def _load_all(
         if source == "omniglot":
             data = load_omniglot()
             return data, _divide(data, None, seed)
+        if source == "tiny-imagenet":
+            data, parts = load_tiny_imagenet()
+            return data, _divide(data, parts, seed)
         if source.startswith("lc25000"):
             data, parts = load_lc25000(
                 small=source != "lc25000", tumour=source == "lc25000-tumour", seed=seed

@@ -36,9 +36,12 @@ def to_onnx(
 
     The input ``image`` is ``float32[batch, c, h, w]`` (or a series, or a volume). The output
     ``logits`` is what :meth:`bitgrove.runtime.Session.run` returns, and ``embedding``, if it is
-    another value, what ``embed`` returns. Labels and preprocessing are JSON texts under those names
-    in the ``metadata_props`` of the file; remembered examples stay behind. The arithmetic is that
-    of the packed model: integers and signs are equal, and real values to float rounding.
+    another value, what ``embed`` returns. Labels, preprocessing, and, where the model has them,
+    ``link`` (how logits become probabilities, if that is no softmax) and ``classes`` (of a forest
+    on rows) are JSON texts under those names in the ``metadata_props`` of the file; remembered
+    examples stay behind. The arithmetic is that of the packed model: integers and signs are equal,
+    and real values to float rounding. So are signs of NaN, which infinite numbers may leave inside
+    a network, but for flipped channels in ``qonnx``, whose quantiser makes -1 of it.
 
     Two dialects. ``plain`` is opset 11 of ONNX, and version 1 of its domain ``ai.onnx.ml`` where
     there are forests of trees, and nothing else: binary weights are the floats +1 and -1, 32 bits
@@ -68,7 +71,7 @@ def to_onnx(
     >>> out = Path(tempfile.mkdtemp()) / "m.onnx"
     >>> to_onnx(model, out)
     >>> [node.op_type for node in onnx.load(out).graph.node]
-    ['Less', 'Where']
+    ['Greater', 'Equal', 'Or', 'Where']
     >>> to_onnx(model, out, dialect="qonnx")
     >>> [node.op_type for node in onnx.load(out).graph.node]
     ['BipolarQuant']
@@ -167,4 +170,7 @@ def _metadata(artifact: Artifact) -> dict[str, str]:
     values: dict[str, Any] = {"labels": artifact.labels}
     if artifact.preprocessing:
         values["preprocessing"] = artifact.preprocessing.to_dict()
+    if artifact.link != "softmax":
+        values["link"] = artifact.link
+    values["classes"] = artifact.classes
     return {key: json.dumps(value) for key, value in values.items() if value is not None}

@@ -39,13 +39,19 @@ def sign(build: Builder, node: Node, inputs: Sequence[Value], shape: tuple[int, 
 def _compare(
     build: Builder, name: str, x: Value, threshold: npt.NDArray, flip: npt.NDArray[np.bool_]
 ) -> str:
-    """A comparison that takes one of two constants, the other one where a channel is flipped."""
+    """A comparison that takes one of two constants, the other one where a channel is flipped.
+
+    Two comparisons, as opset 11 has none for both: NaN, which what is infinite may leave, is below
+    every threshold, as in the packed model.
+    """
     at = build.per_channel(f"{name}.threshold", threshold, x)
     signs = np.where(flip, -1.0, 1.0) if flip.any() else np.ones(1)
     above = build.per_channel(f"{name}.above", signs, x)
     below = build.per_channel(f"{name}.below", -signs, x)
-    less = build.node(f"{name}/less", "Less", x.name, at)
-    return build.node(name, "Where", less, below, above)
+    more = build.node(f"{name}/more", "Greater", x.name, at)
+    equal = build.node(f"{name}/equal", "Equal", x.name, at)
+    reached = build.node(f"{name}/reached", "Or", more, equal)
+    return build.node(name, "Where", reached, above, below)
 
 
 def _quantise(
@@ -56,7 +62,8 @@ def _quantise(
     In float32 ``x - t`` is 0 for equal numbers only, so the comparison is exact. A channel is
     flipped by the sign of what comes in, not of what goes out: its type stays BIPOLAR, and FINN's
     ``Absorb1BitMulIntoConv`` knows what to do. With ``p`` the float before ``t``, ``not x >= t`` is
-    ``x <= p``, thus ``-x + p >= 0``.
+    ``x <= p``, thus ``-x + p >= 0``. NaN becomes -1 in every channel, where the packed model has +1
+    in a flipped one.
     """
     value = x.name
     with np.errstate(over="ignore"):  # a channel that is always -1 may have its offset at -inf

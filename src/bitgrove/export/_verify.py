@@ -8,16 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..nn import BinaryLayer
-from ..runtime import Artifact, Graph, Node, RealDtype, Session, run_graph
+from ..nn import BinaryLayer, FernLayer, HardForest, ResidualForestHead
+from ..runtime import Artifact, Graph, RealDtype, run_graph
 from ._trace import with_named_layers
+from ._verify_binary import FollowedBinary
+from ._verify_ferns import FollowedFerns
+from ._verify_forest import FollowedForest
+from ._verify_layer import Followed
 
-_CONVOLUTIONS: dict[int, Any] = {
-    1: nn.functional.conv1d,
-    2: nn.functional.conv2d,
-    3: nn.functional.conv3d,
+_FOLLOWED: dict[type[nn.Module], Any] = {
+    BinaryLayer: FollowedBinary,
+    FernLayer: FollowedFerns,
+    HardForest: FollowedForest,
+    ResidualForestHead: FollowedForest,
 }
 
 _CHUNK = 8
@@ -48,13 +53,15 @@ class Verification:
 
     images: int
     integers: int
-    """Results of binary layers compared, each layer given the same signs as torch's, or, if its
-    input is real, that input rounded to integers."""
+    """Results of layers compared one by one: of binary layers, each given the same signs as torch's
+    or, if its input is real, that input rounded to integers; sums of ferns and leaves of trees,
+    each given what the packed layer reads."""
     integers_different: int
     signs: int
-    """Bits compared end to end, of all images."""
+    """Bits compared end to end, of all images: signs, and the answers to the tests of ferns and
+    of the nodes on the packed model's ways through its trees."""
     ties: int
-    """Images in which float rounding turned the sign of a pre-activation at its threshold."""
+    """Images in which float rounding turned such a bit, of a number at its threshold."""
     signs_turned: int
     """Such signs."""
     signs_different: int
@@ -86,13 +93,13 @@ def verify(
     """Compare a packed model with its torch model on images.
 
     Two comparisons. Layer by layer: every layer with binary weights is run packed on the very signs
-    that torch has (on integers, if its input is real), and its integers must be equal. End to end:
-    all signs of all layers and the logits are compared. The real-valued parts agree to float
-    rounding only, and rounding can turn the sign of a pre-activation that is all but at its
-    threshold. Such a tie is counted, and torch goes on with the packed sign, so that the layers
-    behind it, and the logits, are compared all the same.
-
-    Fern layers, which are exact too, are compared by what follows of them.
+    that torch has (on integers, if its input is real), every layer of ferns and every hard forest
+    on what the packed model has there, and the integers must be equal: sums of signs, sums of
+    table entries, numbers of leaves. End to end: all signs of all layers, all answers to tests and
+    the logits are compared. The real-valued parts agree to float rounding only, and rounding can
+    turn the sign of a number that is all but at its threshold. Such a tie is counted, and torch
+    goes on with the packed sign, so that the layers behind it, and the logits, are compared all the
+    same.
 
     The rounded numbers of a model that is stored in float16 are compared with torch's as they are.
     The integers must be equal all the same; a pre-activation is at its threshold up to 4e-3 of its
@@ -108,7 +115,7 @@ def verify(
     Raises:
         TypeError: ``x`` is no ``float32`` array; of a torch tensor, give ``x.numpy()``.
         ValueError: there is no image, ``x`` has another shape than the network takes or holds NaN,
-            or a binary layer is called more than once; or the model was quantised, which is no
+            or such a layer is called more than once; or the model was quantised, which is no
             rounding.
     """
     if not len(x):
@@ -120,9 +127,10 @@ def verify(
     named = [(node, modules.get(node.name)) for node in graph.nodes]
     tie = _ROUNDING[real_dtype].tie
     layers = [
-        _Layer(graph, module, node, tie, threads)
+        follow(graph, module, node, tie, threads)
         for node, module in named
-        if isinstance(module, BinaryLayer)
+        for kind, follow in _FOLLOWED.items()
+        if isinstance(module, kind)
     ]
     outputs = sorted({number for layer in layers for number in layer.values} | {graph.logits})
     network = graph.build(outputs)
@@ -153,107 +161,6 @@ def verify(
     )
 
 
-class _Layer:
-    """One binary layer of a model, its node, and what the comparison found."""
-
-    def __init__(
-        self, graph: Graph, module: BinaryLayer, node: Node, tie: float, threads: int
-    ) -> None:
-        self.name = node.name
-        self.module = module
-        self.integers = self.integers_different = 0
-        self.signs = self.signs_turned = self.signs_different = 0
-        self._axes = graph.axes
-        self._node = node
-        self._tie = tie
-        self._threads = threads
-        self._sign: Node | None = None
-        if module.input_estimator is not None:
-            self._sign = graph.nodes[node.inputs[0] - 1]
-        self._alone: Session | None = None
-        self._called = True
-        self._packed: dict[int, npt.NDArray[np.float32]] = {}
-        self._tied = np.zeros(0, bool)
-
-    @property
-    def values(self) -> list[int]:
-        """What of the packed network is looked at: the signs and what they are taken of."""
-        return [] if self._sign is None else [self._node.inputs[0], self._sign.inputs[0]]
-
-    def begin(self, packed: dict[int, npt.NDArray[np.float32]], tied: npt.NDArray) -> None:
-        """Await a call: ``packed`` are the values of the images, ``tied`` is where to mark them."""
-        self._packed, self._tied, self._called = packed, tied, False
-
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Compare torch's input of the layer; hand on the packed signs where there are ties."""
-        if self._called:
-            raise ValueError(
-                f"layer '{self.name}' is called twice, and one call of a layer is followed: put "
-                "copy.deepcopy of it where it is called again, then pack and verify that model"
-            )
-        self._called = True
-        x = args[0].detach() if self._sign is None else self._compare_signs(args[0].detach())
-        if self.module.weight_estimator is not None:
-            self._compare_integers(x)
-        return (x, *args[1:])
-
-    def _compare_signs(self, x: Tensor) -> Tensor:
-        assert self._sign is not None
-        bits, values = (self._packed[number] for number in self.values)
-        n = len(x)
-        turned = (bits > 0).reshape(n, -1) != (x.numpy() >= 0).reshape(n, -1)
-        self.signs += turned.size
-        if not turned.any():
-            return x
-        threshold = self._sign.tensors.get("threshold", np.zeros(1, np.float32))
-        margin = np.abs(values - threshold.astype(np.float64).reshape(-1, *[1] * self._axes))
-        largest = np.abs(values).reshape(n, -1).max(1, keepdims=True)
-        small = margin.reshape(n, -1) <= self._tie * largest
-        self.signs_turned += int((turned & small).sum())
-        self.signs_different += int((turned & ~small).sum())
-        self._tied |= (turned & small).any(1)
-        size = x.abs().clamp(min=1e-30)
-        wanted = torch.where(torch.from_numpy(bits > 0).reshape(x.shape), size, -size)
-        return torch.where(torch.from_numpy(turned).reshape(x.shape), wanted, x)
-
-    def _compare_integers(self, x: Tensor) -> None:
-        if x.ndim == 2:
-            x = x.reshape(*x.shape, *[1] * self._axes)
-        if self._sign is None:
-            x = (x * (127 / x.abs().max().clamp(min=1e-30))).round()
-        else:
-            x = torch.where(x >= 0, 1.0, -1.0)
-        expected = self._torch(x).numpy().reshape(len(x), -1)
-        if self._alone is None:
-            self._alone = self._session(tuple(x.shape[1:]))
-        got = self._alone.run(np.ascontiguousarray(x.numpy()))
-        self.integers += expected.size
-        self.integers_different += int((expected != got.reshape(len(x), -1)).sum())
-
-    def _torch(self, x: Tensor) -> Tensor:
-        attributes = self._node.attributes
-        border = [side for side in reversed(attributes["padding"]) for _ in range(2)]
-        weight = self.module.binary_weight()
-        return _CONVOLUTIONS[self._axes](
-            nn.functional.pad(x, border, value=attributes["pad_value"]),
-            weight if weight.ndim > 2 else weight.reshape(*weight.shape, *[1] * self._axes),
-            stride=attributes["stride"],
-            dilation=attributes["dilation"],
-            groups=attributes["groups"],
-        )
-
-    def _session(self, shape: tuple[int, ...]) -> Session:
-        """The layer by itself, without scale and bias."""
-        attributes, tensors = self._node.attributes, {"weight": self._node.tensors["weight"]}
-        nodes = [Node(self._node.op, "layer", (0,), attributes, tensors)]
-        if self._sign is not None:
-            nodes = [
-                Node("sign", "sign", (0,), {"groups": attributes["groups"]}),
-                Node(self._node.op, "layer", (1,), attributes, tensors),
-            ]
-        return Session(Artifact(Graph(shape, tuple(nodes), len(nodes), len(nodes))), self._threads)
-
-
 def _refuse_quantised(graph: Graph) -> None:
     for node in graph.nodes:
         if node.op.startswith("byte_conv"):
@@ -269,11 +176,11 @@ def _real_dtype(graph: Graph) -> RealDtype:
 
 
 def _run(
-    model: nn.Module, layers: list[_Layer], x: npt.NDArray[np.float32]
+    model: nn.Module, layers: list[Followed], x: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """Torch's logits, with the layers' hooks; the model is left as it was."""
     training = {module: module.training for module in model.modules()}
-    handles = [layer.module.register_forward_pre_hook(layer.hook) for layer in layers]
+    handles = [layer.register() for layer in layers]
     try:
         model.eval()
         with torch.no_grad():

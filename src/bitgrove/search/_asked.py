@@ -16,6 +16,7 @@ Progress = Callable[[int, int, str], object]
 """Called as ``progress(done, total, stage)``."""
 
 _MAX_WIDTH = 1 << 31
+_MAX_INTERLEAVE = 16
 
 
 def check_budget(budget: int | timedelta | None, k: int) -> tuple[int, int]:
@@ -148,6 +149,25 @@ def check_width(width: Any) -> int:
         ValueError: below 1.
     """
     return min(positive_int("width", width), _MAX_WIDTH)
+
+
+def check_interleave(interleave: Any, timed: bool) -> int:
+    """Queries of one thread that take turns.
+
+    Raises:
+        TypeError: no int.
+        ValueError: out of range; or several where the time of each is limited, since the others
+            would use it up.
+    """
+    interleave = positive_int("interleave", interleave)
+    if interleave > _MAX_INTERLEAVE:
+        raise ValueError(f"interleave must be in 1 ..= {_MAX_INTERLEAVE}, got {interleave}")
+    if timed and interleave > 1:
+        raise ValueError(
+            f"interleave must be 1 where the budget is a time, got {interleave}: a query would use "
+            "up the time of the others; give a budget in distances"
+        )
+    return interleave
 
 
 def check_progress(progress: Progress | None) -> Progress | None:

@@ -16,6 +16,7 @@ from ._asked import (
     check_budget,
     check_filter,
     check_flag,
+    check_interleave,
     check_number,
     check_progress,
     check_radius,
@@ -135,6 +136,7 @@ class Fanng(PaperGraph):
         budget: int | timedelta | None = None,
         filter: Array | None = None,
         starts: Array | None = None,
+        interleave: int = 1,
         threads: int | None = None,
     ) -> Neighbours:
         """Find the ``k`` nearest rows of every query, nearly always.
@@ -153,6 +155,10 @@ class Fanng(PaperGraph):
                 one is known. Otherwise it begins at the nearest of about ``sqrt(n) / 4`` rows that
                 are spread over the index, whose distances count for the budget; where that is less
                 than eight times as many, at the row nearest to the mass centre.
+            interleave: queries of one thread that take turns, 1 to 16: while the rows that one
+                needs come from memory, another computes. The result does not depend on it; whether
+                it is faster depends on the CPU, and ``benchmarks/interleave.py`` tells. Not
+                together with a time as the budget.
             threads: by default one for each CPU; the result does not depend on it, unless a time
                 is the budget.
 
@@ -163,12 +169,14 @@ class Fanng(PaperGraph):
 
         Raises:
             TypeError: as for :meth:`add`.
-            ValueError: as for :meth:`add`; a budget below ``k``; an id that is not held.
+            ValueError: as for :meth:`add`; a budget below ``k``; an id that is not held; more
+                queries in turns than 16, or than 1 with a time as the budget.
             RuntimeError: there are rows and no graph yet; call :meth:`build`.
         """
         k = positive_int("k", k)
         width = self._width if width is None else check_width(width)
         distances, nanoseconds = check_budget(budget, k)
+        interleave = check_interleave(interleave, timed=nanoseconds > 0)
         rows, threads, result = self._prepare(queries, k, threads)
         from_ids = check_starts(starts, len(rows))
         flags, allowed = check_filter(filter)
@@ -181,6 +189,7 @@ class Fanng(PaperGraph):
             from_ids,
             flags,
             allowed,
+            interleave,
             threads,
             result.distances,
             result.ids,

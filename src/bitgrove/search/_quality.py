@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._fanng import Fanng
 
 _NO_LIMIT = 0
+_IN_TURNS = 1
 
 
 class Trial:
@@ -80,6 +81,7 @@ class Trial:
             None,
             None,
             None,
+            _IN_TURNS,
             self._threads,
             distances,
             ids,

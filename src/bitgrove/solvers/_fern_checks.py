@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ._fern_importance import FernImportance
 from ._fern_questions import FernTests
 from ._fern_rules import FernRule
 from ._fern_tables import TableDtype
@@ -25,8 +26,9 @@ def check_parameters(solver: RandomFerns) -> None:
         if getattr(solver, name) not in get_args(kind):
             known = ", ".join(map(repr, get_args(kind)))
             raise ValueError(f"{name} must be one of {known}, got {getattr(solver, name)!r}")
-    if solver.importance not in (None, "permutation"):
-        raise ValueError(f"importance must be 'permutation' or None, got {solver.importance!r}")
+    if solver.importance not in (None, *get_args(FernImportance)):
+        known = ", ".join(map(repr, get_args(FernImportance)))
+        raise ValueError(f"importance must be {known} or None, got {solver.importance!r}")
     for name in ("bootstrap", "oob_score"):
         if not isinstance(getattr(solver, name), bool | np.bool_):
             raise ValueError(f"{name} must be True or False, got {getattr(solver, name)!r}")
@@ -72,27 +74,6 @@ def check_memory(solver: RandomFerns, known: list[npt.NDArray]) -> None:
             f"{needed:,} bytes, memory_limit is {solver.memory_limit:,}: take fewer ferns, a "
             "smaller depth, or raise memory_limit"
         )
-
-
-def with_more(known: list[npt.NDArray], classes: Any) -> list[npt.NDArray]:
-    """The classes of every output, and those given."""
-    if classes is None:
-        return known
-    lists = [classes] if len(known) == 1 else list(classes)
-    if len(lists) != len(known):
-        raise ValueError(f"classes must be {len(known)} lists of labels, got {len(lists)}")
-    return [union(k, np.unique(more)) for k, more in zip(known, lists, strict=True)]
-
-
-def union(known: npt.NDArray, more: npt.NDArray) -> npt.NDArray:
-    """Both sets of labels, sorted; kinds that do not compare are refused."""
-    kinds = {"i": "number", "u": "number", "f": "number", "b": "bool", "U": "text", "O": "object"}
-    first, second = (kinds.get(labels.dtype.kind, labels.dtype.kind) for labels in (known, more))
-    if first != second:
-        raise ValueError(
-            f"labels must be of one kind: earlier ones are {known.dtype}, these are {more.dtype}"
-        )
-    return np.union1d(known, more)
 
 
 def _is_whole(value: object) -> bool:

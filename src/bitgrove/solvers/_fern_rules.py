@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,25 @@ def leaf_logs(counts: _Logs, prior: float, rule: FernRule) -> _Logs:
     if rule == "opencv":
         logs -= log_sum(logs)
     return logs
+
+
+def prior_logs(given: Any, counts: list[_Logs], prior: float) -> npt.NDArray[np.float32] | None:
+    """What a class prior adds to the sum of each column; None if that is nothing.
+
+    Args:
+        given: ``"uniform"``, ``"empirical"``, or a probability for each class of the one output.
+        counts: of each output, ``[ferns, leaves, classes]``.
+        prior: added to the rows of each class.
+    """
+    if isinstance(given, str) and given == "uniform":
+        return None
+    if isinstance(given, str):
+        rows = [part.sum((0, 1)) / len(part) for part in counts]
+        shares = [(n + prior) / (n + prior).sum() for n in rows]
+    else:
+        shares = [np.asarray(given, np.float64)]
+    parts = [columns_of(np.log(share / share.sum())) for share in shares]
+    return np.concatenate(parts).astype(np.float32)
 
 
 def log_sum(logs: npt.NDArray) -> _Logs:

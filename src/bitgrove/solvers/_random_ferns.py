@@ -9,25 +9,25 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from ..kernels import Ferns, usable_cpus
-from ._fern_checks import check_memory, check_parameters, check_prior, union, with_more
-from ._fern_out_of_bag import out_of_bag_scores, permutation_importance
+from ._fern_answers import as_decisions, best, log_probabilities, outputs_of
+from ._fern_checks import check_memory, check_parameters, check_prior
+from ._fern_classes import codes_of, with_more, with_new
+from ._fern_counts import counts_of_fern, grown
+from ._fern_importance import FernImportance, Importance
+from ._fern_input import examples, rows_of
+from ._fern_out_of_bag import out_of_bag_accuracy, out_of_bag_scores
 from ._fern_questions import FernTests, Questions, draw_questions
-from ._fern_rules import FernRule, columns_of, leaf_logs, log_sum
+from ._fern_rules import FernRule, columns_of, leaf_logs, prior_logs
 from ._fern_tables import FernTable, TableDtype, make_table
 
-_validate_data: Any = validate_data  # its annotations are those of its defaults
-_sample_weight: Any = _check_sample_weight
-
 _Logs = npt.NDArray[np.float64]
+_OF_BAGS = (
+    "oob_score_", "oob_decision_function_", "feature_importances_", "shadow_importances_",
+)  # fmt: skip
+"""What is measured on rows out of bags, if asked for."""
 
 
 def _counts_add_up(ferns: RandomFerns) -> bool:
@@ -66,7 +66,9 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             rows, or a probability above 0 for each class (of one output).
         bootstrap: each fern counts a random draw, with replacement, of as many rows as there are.
         oob_score: judge each training row by the ferns that did not count it; needs ``bootstrap``.
-        importance: ``"permutation"`` measures ``feature_importances_``; needs ``bootstrap``.
+        importance: ``"permutation"`` measures ``feature_importances_``; ``"shadow"`` also
+            ``shadow_importances_``, what each feature would seem to be worth if it told nothing.
+            Both need ``bootstrap``.
         table_dtype: what leaves are kept as: ``"float32"``; ``"float16"``, half the bytes, whose
             numbers are off by up to 2**-11 of themselves; ``"int8"``, a quarter, all in steps of a
             127th of the largest number, after what all classes have in common was taken away.
@@ -89,6 +91,9 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             counted the row.
         feature_importances_: mean decrease of the logarithm of the probability that a fern alone
             gives to the right class, when the feature is shuffled among the rows out of its bag.
+        shadow_importances_: the same of the feature's shadow: its values in another order, with
+            which the ferns that ask about it are counted anew. A feature worth no more than the
+            largest of them is not seen to matter.
 
     >>> X = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]])
     >>> solver = RandomFerns(ferns=20, depth=2).fit(X, ["low", "low", "high", "high"])
@@ -109,7 +114,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         class_prior: Literal["uniform", "empirical"] | npt.ArrayLike = "uniform",
         bootstrap: bool = False,
         oob_score: bool = False,
-        importance: Literal["permutation"] | None = None,
+        importance: FernImportance | None = None,
         table_dtype: TableDtype = "float32",
         memory_limit: int = 1 << 30,
         random_state: int | np.random.RandomState | None = 0,
@@ -144,17 +149,17 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             ValueError: a parameter or the data are out of range, or the memory limit is too low.
         """
         check_parameters(self)
-        rows, labels, weights = self._taken(X, y, sample_weight, anew=True)
+        rows, labels, weights = examples(self, X, y, sample_weight, outputs=None)
         random = check_random_state(self.random_state)
         self._begin(rows, labels, weights, random)
         bags = None
         if self.bootstrap:
             drawn = random.randint(0, len(rows), (self.ferns, len(rows)))
             bags = np.stack([np.bincount(bag, minlength=len(rows)) for bag in drawn])
-        codes = [np.searchsorted(k, o) for k, o in zip(self._known, labels, strict=True)]
+        codes = codes_of(self._known, labels)
         leaves = self._count(rows, codes, weights, bags)
         self._make_table()
-        for name in ("oob_score_", "oob_decision_function_", "feature_importances_"):
+        for name in _OF_BAGS:
             self.__dict__.pop(name, None)
         if bags is not None:
             self._judge(rows, leaves, codes, bags, weights)
@@ -183,12 +188,13 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         """
         check_parameters(self)
         anew = not hasattr(self, "table_")
-        rows, labels, weights = self._taken(X, y, sample_weight, anew=anew)
+        known = None if anew else self.n_outputs_
+        rows, labels, weights = examples(self, X, y, sample_weight, outputs=known)
         if anew:
             self._begin(rows, labels, weights, check_random_state(self.random_state), classes)
         else:
             self._extend(labels, classes)
-        codes = [np.searchsorted(k, o) for k, o in zip(self._known, labels, strict=True)]
+        codes = codes_of(self._known, labels)
         self._count(rows, codes, weights, None)
         self._make_table()
         return self
@@ -211,7 +217,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
 
     def apply(self, X: npt.ArrayLike) -> npt.NDArray[np.uint16]:
         """The leaf of every fern, ``uint16[n, ferns]``."""
-        return self._ready().leaves(self._rows(X), threads=self._threads()).T
+        return self._ready().leaves(rows_of(self, X), threads=self._threads()).T
 
     def decision_function(self, X: npt.ArrayLike) -> Any:
         """The scores: sums of the leaves, and the logarithm of the class prior.
@@ -220,7 +226,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             ``float32[n, classes]``; of two classes ``float32[n]``, the second less the first. Of
             several outputs a list of such, or ``float32[n, outputs]`` if all have two classes.
         """
-        return self._shaped(self._ready_table().scores(self._rows(X), self._threads()))
+        table = self._ready_table()
+        return as_decisions(table.scores(rows_of(self, X), self._threads()), table.widths)
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Any:
         """Logarithms of the probabilities of every class, ``float64[n, classes]``.
@@ -228,7 +235,7 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         They are those of the ferns as if these were independent, which they are not: with many
         ferns, too sure. Of several outputs a list.
         """
-        parts = [_normalised(part, len(known)) for part, known in self._parts(X)]
+        parts = [log_probabilities(part, len(known)) for part, known in self._parts(X)]
         return parts[0] if self._is_single else parts
 
     def predict_proba(self, X: npt.ArrayLike) -> Any:
@@ -242,11 +249,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         Returns:
             ``n`` labels, or ``(n, outputs)`` of them.
         """
-        best = [
-            known[(part[:, 0] > 0).astype(int) if len(known) == 2 else part.argmax(1)]
-            for part, known in self._parts(X)
-        ]
-        return best[0] if self._is_single else np.stack(best, axis=1)
+        found = [known[best(part)] for part, known in self._parts(X)]
+        return found[0] if self._is_single else np.stack(found, axis=1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -264,35 +268,6 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         super().__setstate__(state)
         if "table_" in state:
             self._make_table()
-
-    # What comes in.
-
-    def _taken(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: Any, *, anew: bool
-    ) -> tuple[npt.NDArray, list[npt.NDArray], _Logs | None]:
-        rows, y = _validate_data(
-            self, X, y, dtype=[np.float32, np.uint8], order="C", multi_output=True, reset=anew
-        )
-        check_classification_targets(y)
-        labels = np.asarray(y)
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = column_or_1d(labels, warn=True)
-        outputs = [labels] if labels.ndim == 1 else list(labels.T)
-        if not anew and len(outputs) != self.n_outputs_:
-            raise ValueError(
-                f"y must have {self.n_outputs_} outputs, as before, got {len(outputs)}"
-            )
-        if sample_weight is None:
-            return rows, outputs, None
-        weights = _sample_weight(
-            sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
-        )
-        if not weights.any():
-            raise ValueError("sample_weight must not be 0 for every row: nothing is left to count")
-        return rows, outputs, weights
-
-    def _rows(self, X: npt.ArrayLike) -> npt.NDArray:
-        return _validate_data(self, X, dtype=[np.float32, np.uint8], order="C", reset=False)
 
     # Counting.
 
@@ -324,16 +299,10 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
 
     def _extend(self, labels: list[npt.NDArray], classes: Any) -> None:
         """Make room for new classes."""
-        known = [union(k, np.unique(o)) for k, o in zip(self._known, labels, strict=True)]
-        known = with_more(known, classes)
+        known = with_more(with_new(self._known, labels), classes)
         check_prior(self.class_prior, known)
         check_memory(self, known)
-        counts: list[_Logs] = []
-        for before, after, old in zip(self._known, known, self.counts_, strict=True):
-            grown = np.zeros((*old.shape[:2], len(after)))
-            grown[..., np.searchsorted(after, before)] = old
-            counts.append(grown)
-        self.counts_ = counts
+        self.counts_ = grown(self.counts_, self._known, known)
         self._set_known(known, self.n_outputs_)
 
     def _set_known(self, known: list[npt.NDArray], outputs: int) -> None:
@@ -349,13 +318,10 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
     ) -> npt.NDArray[np.uint16]:
         """Add the rows to the counts: one pass. Returns their leaves."""
         leaves = self._questions().leaves(rows, threads=self._threads())
-        for output, (counts, code) in enumerate(zip(self.counts_, codes, strict=True)):
-            width = counts.shape[2]
-            for f, found in enumerate(leaves):
-                own = weights if bags is None else bags[f] * (1.0 if weights is None else weights)
-                cells = found.astype(np.int64) * width + code
-                counts[f] += np.bincount(cells, own, counts[f].size).reshape(counts[f].shape)
-            self.counts_[output] = counts
+        for f, found in enumerate(leaves):
+            own = weights if bags is None else _weighed(bags[f], weights)
+            for counts, code in zip(self.counts_, codes, strict=True):
+                counts[f] += counts_of_fern(found, code, counts[f].shape, own)
         return leaves
 
     def _questions(self) -> Ferns:
@@ -371,22 +337,12 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         columns = np.concatenate([columns_of(part) for part in logs], axis=2)
         questions = Questions(self.feature_, self.threshold_, self.other_)
         widths = [1 if part.shape[2] == 2 else part.shape[2] for part in logs]
+        bias = prior_logs(self.class_prior, self.counts_, self.prior)
         self._table = make_table(
-            questions, columns.reshape(-1, columns.shape[2]), widths, self._bias(), self.table_dtype
+            questions, columns.reshape(-1, columns.shape[2]), widths, bias, self.table_dtype
         )
         self.table_, self.scale_ = self._table.stored, self._table.scale
         self.bias_ = self._table.bias
-
-    def _bias(self) -> npt.NDArray[np.float32] | None:
-        if isinstance(self.class_prior, str) and self.class_prior == "uniform":
-            return None
-        if isinstance(self.class_prior, str):
-            rows = [counts.sum((0, 1)) / len(counts) for counts in self.counts_]
-            shares = [(n + self.prior) / (n + self.prior).sum() for n in rows]
-        else:
-            shares = [np.asarray(self.class_prior, np.float64)]
-        parts = [columns_of(np.log(share / share.sum())) for share in shares]
-        return np.concatenate(parts).astype(np.float32)
 
     def _judge(
         self,
@@ -401,22 +357,20 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             outside &= weights > 0
         if self.oob_score:
             scores = out_of_bag_scores(self._table, leaves, outside)
-            parts = self._split(scores)
-            judged = outside.any(0)
-            right = np.ones(len(rows), bool)
-            for part, code in zip(parts, codes, strict=True):
-                binary = part.shape[1] == 1
-                right &= ((part[:, 0] > 0) if binary else part.argmax(1)) == code
-            self.oob_score_ = float(np.average(right[judged])) if judged.any() else float("nan")
-            self.oob_decision_function_: Any = self._shaped(scores)
-        if self.importance:
-            logs = [leaf_logs(counts, self.prior, "likelihood") for counts in self.counts_]
-            logs = [part - log_sum(part) for part in logs]
-            questions = Questions(self.feature_, self.threshold_, self.other_)
-            random = np.random.default_rng(self.feature_.ravel().view(np.uint32))
-            self.feature_importances_ = permutation_importance(
-                rows, questions, leaves, logs, codes, outside, random
-            )
+            widths = self._table.widths
+            self.oob_score_ = out_of_bag_accuracy(scores, widths, codes, outside.any(0))
+            self.oob_decision_function_: Any = as_decisions(scores, widths)
+        if not self.importance:
+            return
+        weighed = _weighed(bags, weights)
+        questions = Questions(self.feature_, self.threshold_, self.other_)
+        measured = Importance(
+            rows, questions, leaves, self.counts_, codes, weighed, outside, self.prior
+        )
+        seed = self.feature_.ravel().view(np.uint32)
+        self.feature_importances_ = measured.permutation(seed)
+        if self.importance == "shadow":
+            self.shadow_importances_ = measured.shadow(seed)
 
     # What goes out.
 
@@ -431,26 +385,16 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "table_")
         return self._table
 
-    def _split(self, scores: npt.NDArray) -> list[npt.NDArray]:
-        return np.split(scores, np.cumsum(self._table.widths)[:-1], axis=1)
-
-    def _shaped(self, scores: npt.NDArray[np.float32]) -> Any:
-        parts = [part[:, 0] if part.shape[1] == 1 else part for part in self._split(scores)]
-        if self._is_single:
-            return parts[0]
-        return scores if all(part.ndim == 1 for part in parts) else parts
-
     def _parts(self, X: npt.ArrayLike) -> list[tuple[npt.NDArray, npt.NDArray]]:
         """The scores and the classes of every output."""
-        scores = self._ready_table().scores(self._rows(X), self._threads())
-        return list(zip(self._split(scores), self._known, strict=True))
+        table = self._ready_table()
+        scores = table.scores(rows_of(self, X), self._threads())
+        return list(zip(outputs_of(scores, table.widths), self._known, strict=True))
 
     def _threads(self) -> int:
         return usable_cpus() if self.threads is None else int(self.threads)
 
 
-def _normalised(scores: npt.NDArray[np.float32], classes: int) -> _Logs:
-    logs = scores.astype(np.float64)
-    if classes == 2:
-        logs = np.concatenate([np.zeros_like(logs), logs], axis=1)
-    return logs - log_sum(logs)
+def _weighed(bags: npt.NDArray[np.int64], weights: _Logs | None) -> npt.NDArray:
+    """How much ferns count rows: so often as these are in their bags, times the row's weight."""
+    return bags if weights is None else bags * weights

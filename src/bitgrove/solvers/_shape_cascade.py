@@ -31,7 +31,8 @@ class ShapeCascade(BaseEstimator):
     Sources: Li and Cheng, Visualizing the Decision-Making Process in Deep Neural Decision Forest,
     CVPRW 2019, for 3DFAW: 10 stages, each of 3 trees of depth 5, 10 random starts, Adam at 0.01 for
     6 epochs, halved after 2 and 4. Differences: patches are read directly, without a convolutional
-    network; points are in the plane.
+    network; points are in the plane. :mod:`bitgrove.explain` does not take cascades: it follows a
+    gradient to the picture, and here a stage sees pixels picked around the points before it.
 
     Args:
         stages: at least 1.

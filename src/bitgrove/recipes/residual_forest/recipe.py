@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,25 @@ _COMPARED = 8
 """Test images on which the packed network is compared with torch's."""
 
 
-def run(
+TrainBackbone = Callable[[SegmentationData, Callable[[str], None]], tuple[Backbone, dict[str, Any]]]
+"""Takes the scenes and what is told of progress; returns the backbone and how it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Heads on a backbone: what is compared on which features."""
+
+    name: str
+    arms: tuple[Arm, ...]
+    train_backbone: TrainBackbone
+    features: str
+    """Where the backbone comes from, for the protocol."""
+    end_to_end: bool = False
+    """Whether the forest's gradient to the maps is tried too."""
+
+
+def compare(
+    study: Study,
     out: Path,
     *,
     seed: int = 0,
@@ -60,6 +79,7 @@ def run(
     too: with ``resume`` it is not trained anew, nor are heads whose outcome is there.
 
     Args:
+        study: the backbone and the heads.
         out: folder of the run.
         seed: of heads and order, the first one; the backbone's is always 0.
         seeds: how many.
@@ -73,20 +93,20 @@ def run(
         The outcomes, seed by seed.
 
     Raises:
-        DataError: CamVid is not at hand.
+        DataError: CamVid, or what the backbone learns from, is not at hand.
         ValueError: an arm is unknown, a number is out of range, or an outcome that is there
             already was made with other settings.
     """
     for name, number in (("seeds", seeds), ("epochs", epochs)):
         if number is not None and number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
-    arms = _choose(arm, epochs)
+    arms = _choose(study, arm, epochs)
     if threads is not None:
         torch.set_num_threads(threads)
     steps = Steps()
     train, validation, test = (data.load("camvid", split=part) for part in _PARTS)
     out.mkdir(parents=True, exist_ok=True)
-    backbone, about = _backbone(out / _BACKBONE, train, steps, resume and not overwrite)
+    backbone, about = _backbone(study, out / _BACKBONE, train, steps, resume and not overwrite)
     steps.say("maps of the images")
     maps = [maps_of(backbone, pixels_of(part, train)) for part in (train, validation, test)]
     outcomes, forest = [], None
@@ -102,12 +122,13 @@ def run(
             )
             outcomes.append(outcome)
             forest = head if chosen.kind == "forest" and forest is None else forest
-    protocol = _protocol(about, seed, seeds, epochs, arm)
+    protocol = _protocol(study, about, seed, seeds, epochs, arm)
     results: dict[str, Any] = {"protocol": protocol, "outcomes": outcomes}
     if forest is not None:
         results["packed"] = _packed(out, backbone, forest, train, test, maps[2])
-        steps.say("the forest and the backbone together")
-        results["end_to_end"] = compare_end_to_end(backbone, forest, train, validation, seed)
+        if study.end_to_end:
+            steps.say("the forest and the backbone together")
+            results["end_to_end"] = compare_end_to_end(backbone, forest, train, validation, seed)
     write(out / "results.json", results)
     _write(out / "curves.png", draw_curves(arms, outcomes))
     write_expected(out / "expected.toml", protocol, arms, outcomes)
@@ -115,23 +136,41 @@ def run(
     return outcomes
 
 
-def _choose(names: Sequence[str], epochs: int | None) -> tuple[Arm, ...]:
-    known = {arm.name: arm for arm in ARMS}
+def _train_here(
+    scenes: SegmentationData, say: Callable[[str], None]
+) -> tuple[Backbone, dict[str, Any]]:
+    return train_backbone(scenes, 0, BACKBONE_EPOCHS, say)
+
+
+run = partial(
+    compare,
+    Study(
+        "residual-forest-camvid",
+        ARMS,
+        _train_here,
+        "trained on the same images, through a linear head",
+        end_to_end=True,
+    ),
+)
+
+
+def _choose(study: Study, names: Sequence[str], epochs: int | None) -> tuple[Arm, ...]:
+    known = {arm.name: arm for arm in study.arms}
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise ValueError(
-            f"residual-forest-camvid has no arm {', '.join(unknown)}; it has: {', '.join(known)}"
+            f"{study.name} has no arm {', '.join(unknown)}; it has: {', '.join(known)}"
         )
-    chosen = [arm for arm in ARMS if not names or arm.name in names]
+    chosen = [arm for arm in study.arms if not names or arm.name in names]
     return tuple(arm if epochs is None else replace(arm, epochs=epochs) for arm in chosen)
 
 
 def _backbone(
-    path: Path, train: SegmentationData, steps: Steps, keep: bool
+    study: Study, path: Path, train: SegmentationData, steps: Steps, keep: bool
 ) -> tuple[Backbone, dict[str, Any]]:
     if keep and path.is_file():
         return load_backbone(path)
-    backbone, about = train_backbone(train, 0, BACKBONE_EPOCHS, steps.say)
+    backbone, about = study.train_backbone(train, steps.say)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_backbone(path, backbone, about)
     return backbone, about
@@ -185,16 +224,22 @@ def _packed(
 
 
 def _protocol(
-    about: dict[str, Any], seed: int, seeds: int, epochs: int | None, arms: Sequence[str]
+    study: Study,
+    about: dict[str, Any],
+    seed: int,
+    seeds: int,
+    epochs: int | None,
+    arms: Sequence[str],
 ) -> dict[str, Any]:
-    command = f"bitgrove reproduce residual-forest-camvid --threads 1 --seed {seed} --seeds {seeds}"
+    command = f"bitgrove reproduce {study.name} --threads 1 --seed {seed} --seeds {seeds}"
     command += "" if epochs is None else f" --epochs {epochs}"
     command += "".join(f" --arm {name}" for name in arms)
     return {
-        "study": "residual-forest-camvid",
+        "study": study.name,
         "dataset": "camvid",
         "split": "367 images to train on, 101 chose the settings, 233 tested once by each head",
         "pixels": "180x240; every fourth label trains, all labels but void are scored",
+        "features": study.features,
         "backbone_epochs": about["epochs"],
         "backbone_cpu_seconds": round(about["cpu_seconds"]),
         "batch_size": BATCH,

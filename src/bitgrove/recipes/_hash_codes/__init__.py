@@ -1,0 +1,6 @@
+"""Tables of hash methods: data sets by methods by code lengths by seeds, each cell kept."""
+
+from ._run import run_table as run_table
+from ._study import Method as Method
+from ._study import Study as Study
+from ._study import Task as Task

@@ -1,0 +1,3 @@
+"""SH-BDNN against other codes that are learnt from labels."""
+
+from .recipe import run as run
