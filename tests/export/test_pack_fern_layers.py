@@ -32,6 +32,22 @@ def fern(*shape, seed=0, **options):
     return layer
 
 
+@pytest.mark.parametrize("tests", ["random", "learned"])
+@pytest.mark.parametrize("gradient", ["tanh", "ste", "hinge", "efd", "soft"])
+def test_a_trained_layer_is_exact_however_its_gradient_came(gradient, tests):
+    layer = FernConv2d(3, 5, 3, ferns=4, depth=4, gradient=gradient, tests=tests, padding=1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.3)
+    x = torch.from_numpy(images(4, 3, 8, 8))
+    before = layer.thresholds.detach().clone()
+    for _ in range(3):
+        optimizer.zero_grad()
+        layer.train()(x).square().mean().backward()
+        optimizer.step()
+    assert not torch.equal(layer.thresholds, before)
+    expected, got, _ = outputs(layer, x.numpy())
+    np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize("depth", [1, 3, 4, 5, 6, 7, 8])
 def test_fern_convolution_is_exact(simd_level, depth, tmp_path):
     layer = fern(5, 33, 3, ferns=6, depth=depth, stride=2, padding=1)

@@ -69,3 +69,8 @@ def test_a_regression_of_pictures_is_made():
     assert isinstance(model, nn.Module)
     model.head.update_leaves(torch.randn(9, model.embedding_dim), torch.full((9, 136), 3.0))
     torch.testing.assert_close(model(torch.randn(2, 1, 8, 8)), torch.full((2, 136), 3.0))
+
+
+def test_a_path_in_place_of_the_model_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="the path comes first"):
+        bg.models.save(bg.models.create("ndf", width=2), tmp_path / "m.safetensors", name="ndf")

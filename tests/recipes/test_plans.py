@@ -33,6 +33,7 @@ PLANS = {module.PLAN.name: module.PLAN for module in MODULES}
 
 def test_every_plan_is_a_recipe_with_its_page():
     assert set(recipes.RECIPES) == {
+        "deep-hashing",
         "digits",
         "ndf-cifar10",
         "ndf-keypoints",

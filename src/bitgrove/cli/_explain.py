@@ -54,7 +54,10 @@ def explain(
 
     saved = models.load(path)
     if saved.preprocessing is None:
-        raise ValueError(f"{path}: the file does not say how a picture becomes the model's input")
+        raise ValueError(
+            f"{path}: the file does not say how a picture becomes the model's input; write it with "
+            "bitgrove.models.save(..., preprocessing=...)"
+        )
     forest = find_forest(saved.model)
     if tree > forest.trees:
         raise ValueError(

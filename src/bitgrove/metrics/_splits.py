@@ -97,8 +97,8 @@ def _take(
         mine = rows[labels[rows] == label]
         if len(mine) < count:
             raise ValueError(
-                f"the protocol draws {count} {what} of each class, but of {label!r} there are "
-                f"{len(mine)} left"
+                f"the protocol draws {count} {what} of each class, but of {label.item()!r} there "
+                f"are {len(mine)} left"
             )
         taken[rng.permutation(mine)[:count]] = True
     return rows[taken[rows]], rows[~taken[rows]]

@@ -55,6 +55,7 @@ def save(
         preprocessing: how a picture becomes the model's input.
 
     Raises:
+        TypeError: the model is no torch module; the path comes first.
         ValueError: another model has this name and options.
 
     >>> import tempfile
@@ -64,6 +65,11 @@ def save(
     >>> load(file).model.head.depth
     2
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model must be a torch module, got {type(model).__name__}; the path comes first: "
+            "save(path, model, name=...)"
+        )
     options = dict(options or {})
     ours = {key: value.shape for key, value in create(name, **options).state_dict().items()}
     state = model.state_dict()

@@ -15,6 +15,7 @@ from . import (
     xnor_net,
 )
 from ._study import study as _study
+from .deep_hashing import run as _deep_hashing
 from .digits import run as _digits
 from .keypoints import run as _keypoints
 from .ndf import cifar10 as _ndf_cifar10
@@ -41,6 +42,7 @@ _STUDIES = (
 )
 
 RECIPES: dict[str, Callable[..., object]] = {
+    "deep-hashing": _deep_hashing,
     "digits": _digits,
     "ndf-cifar10": _ndf_cifar10,
     "ndf-keypoints": _keypoints,

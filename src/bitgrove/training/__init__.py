@@ -25,6 +25,7 @@ from ._forests import LeafUpdates as LeafUpdates
 from ._forests import refit_leaves as refit_leaves
 from ._losses import CrossEntropy as CrossEntropy
 from ._losses import Distillation as Distillation
+from ._losses import OutputLoss as OutputLoss
 from ._losses import SquaredHinge as SquaredHinge
 from ._method import Flips as Flips
 from ._method import Gradient as Gradient

@@ -93,7 +93,8 @@ def fit(
     machine, version of torch and number of threads; the caller's random state is left alone.
 
     Args:
-        model: maps ``float32[b, c, h, w]`` to logits ``float32[b, k]``, one per class.
+        model: maps ``float32[b, c, h, w]`` to logits ``float32[b, k]``, one per class; or, with a
+            loss of codes, a :class:`bitgrove.hashing.HashNetwork`.
         train: at least 2 images.
         validation: at least 1 image, of the same size and classes.
         out: folder of the run; made if it is missing.

@@ -14,6 +14,7 @@ from ._batches import Batches
 from ._config import TrainingConfig
 from ._errors import TrainingError
 from ._forests import ForestKeeper
+from ._losses import OutputLoss
 from ._method import Mover
 
 
@@ -25,11 +26,11 @@ class Tally:
         self._loss: Tensor | float = 0.0
         self._correct: Tensor | float = 0.0
 
-    def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count one batch."""
-        self.images += len(labels)
-        self._loss = self._loss + mean_loss.detach().double() * len(labels)
-        self._correct = self._correct + (logits.detach().argmax(1) == labels).sum()
+    def add(self, mean_loss: Tensor, right: Tensor) -> None:
+        """Count one batch: its loss, and which images were right."""
+        self.images += len(right)
+        self._loss = self._loss + mean_loss.detach().double() * len(right)
+        self._correct = self._correct + right.sum()
 
     @property
     def loss(self) -> float:
@@ -38,7 +39,7 @@ class Tally:
 
     @property
     def accuracy(self) -> float:
-        """Share of the images whose largest logit is at their label."""
+        """Share of the images that were right."""
         return float(self._correct) / self.images
 
 
@@ -48,7 +49,8 @@ class Learner(pl.LightningModule):
     The error decay estimator of a model that has one is sharpened from epoch to epoch.
 
     Args:
-        model: maps ``float32[b, c, h, w]`` to logits ``float32[b, classes]``.
+        model: maps ``float32[b, c, h, w]`` to logits ``float32[b, classes]``, or to what its loss
+            of codes takes.
         classes: number of classes.
         config: the settings.
         batches: of the training images; their epoch number is set here.
@@ -76,7 +78,10 @@ class Learner(pl.LightningModule):
             model, config.method.leaves, config.method.slope, len(batches), epochs
         )
         self._decay = EDESchedule(model, epochs) if EDESchedule.applies_to(model) else None
-        self._classes, self._config, self._batches = classes, config, batches
+        loss = config.method.loss
+        self._codes = loss if isinstance(loss, OutputLoss) else None
+        self._outputs = self._codes.outputs if self._codes else classes
+        self._config, self._batches = config, batches
         self._teacher = [teacher] if teacher else []  # in a list it is no submodule
 
     @property
@@ -112,10 +117,11 @@ class Learner(pl.LightningModule):
         images, labels = batch
         self._schedule(batch_idx)
         logits = self.model(images).float()
-        if logits.shape != (len(labels), self._classes):
+        if logits.shape != (len(labels), self._outputs):
+            what, why = ("outputs", "as its loss") if self._codes else ("logits", "one per class")
             raise TrainingError(
-                f"the model must give logits of shape ({len(labels)}, {self._classes}), one per "
-                f"class, got {tuple(logits.shape)}"
+                f"the model must give {what} of shape ({len(labels)}, {self._outputs}), {why}, got "
+                f"{tuple(logits.shape)}"
             )
         loss = self._config.method.loss(logits, labels, self._teach(images, logits.shape))
         if not math.isfinite(loss.item()):
@@ -134,7 +140,7 @@ class Learner(pl.LightningModule):
             optimizer.step()
         self.mover.settle()
         self.forests.after_step(self.current_epoch * len(self._batches) + batch_idx, labels)
-        self.train_tally.add(loss, logits, labels)
+        self.train_tally.add(loss, self._right(logits, labels))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count a batch, in float32."""
@@ -147,7 +153,7 @@ class Learner(pl.LightningModule):
                 f"the validation loss is {loss.item()} after epoch {self.current_epoch + 1}: "
                 "training diverged. Lower the learning rate of the method, for example to a tenth"
             )
-        self.validation_tally.add(loss, logits, labels)
+        self.validation_tally.add(loss, self._right(logits, labels))
 
     def configure_optimizers(self) -> Any:
         """What the method asks for; its schedules are functions of the step and need no state."""
@@ -159,6 +165,13 @@ class Learner(pl.LightningModule):
         self.forests.before_step(step)
         if batch == 0:
             self.learning_rate = self.mover.learning_rate
+
+    @torch.no_grad()
+    def _right(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Whether the largest logit is at the label, or what a loss of codes counts as right."""
+        if self._codes:
+            return self._codes.hits(outputs.detach(), labels)
+        return outputs.detach().argmax(1) == labels
 
     def _teach(self, images: Tensor, shape: torch.Size) -> Tensor | None:
         if not self._teacher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -92,4 +93,29 @@ class Distillation:
         return F.cross_entropy(logits, labels)
 
 
-Loss = CrossEntropy | SquaredHinge | Distillation
+@runtime_checkable
+class OutputLoss(Protocol):
+    """A loss of outputs that are no logits, such as ``HashNetwork.objective`` of codes.
+
+    It is called as the others are, with outputs in place of logits.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives for an image."""
+        ...
+
+    def __call__(self, outputs: Tensor, labels: Tensor, teacher: Tensor | None = None) -> Tensor:
+        """The loss of a batch."""
+        ...
+
+    def validate(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch of validation."""
+        ...
+
+    def hits(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """What counts as right, ``bool[b]``: the accuracy by which the best epoch is chosen."""
+        ...
+
+
+Loss = CrossEntropy | SquaredHinge | Distillation | OutputLoss

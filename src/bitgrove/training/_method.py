@@ -242,4 +242,6 @@ def plain(value: object) -> object:
     if hasattr(value, "__dataclass_fields__"):
         own = {f.name: plain(getattr(value, f.name)) for f in fields(value)}  # pyright: ignore[reportArgumentType]
         return {"is": type(value).__name__, **own}
+    if isinstance(value, nn.Module):
+        return repr(value)
     return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,111 @@
+"""Structured codes of blocks, over features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from ._encoder import Features
+from ._head_training import Optimizer
+from ._subic_loss import BlockHead, SuBiCLoss, block_bits, block_codes
+from ._torch_encoder import TorchEncoder
+
+
+@final
+class SuBiC(TorchEncoder):
+    """Codes that choose one of ``width`` entries in each of their blocks.
+
+    A small network over features, trained with :class:`SuBiCLoss`. A code holds the numbers of the
+    entries, ``log2(width)`` bits each, so Hamming distances of codes mean little: compare real
+    queries, :meth:`decision_function`, with codes by looking up and adding, per block, the query's
+    number at the code's entry; more is nearer.
+
+    Source: Jain, Zepeda, Pérez and Gribonval, "SuBiC: A supervised, structured binary code for
+    image search", ICCV 2017: 64 bits are 8 blocks of 256.
+
+    Args:
+        bits: length of a code, a multiple of ``log2(width)``: that many blocks, M in the source.
+        hidden: sizes of hidden layers with ReLU; none for a linear layer.
+        width: entries of a block, a power of 2, K in the source.
+        entropy: of the loss.
+        batch_entropy: of the loss.
+        epochs: passes over the rows, at least 1.
+        batch_size: rows a step, at least 2.
+        lr: learning rate at the start; it falls linearly to 0.
+        weight_decay: 0 or more.
+        optimizer: ``"adam"`` (its decay decoupled) or ``"sgd"`` with momentum 0.9.
+        random_state: of weights and batches.
+
+    Attributes:
+        blocks_: how many blocks a code has.
+        classes_: the labels, sorted.
+        loss_curve_: mean loss of every epoch.
+
+    >>> X, y = np.array([[0.0, 0], [0, 1], [8, 8], [9, 8]]), [0, 0, 1, 1]
+    >>> encoder = SuBiC(bits=12, width=8, hidden=(8,), batch_size=4).fit(X, y)
+    >>> encoder.decision_function(X).shape, encoder.encode(X).shape, encoder.blocks_
+    ((4, 32), (4, 2), 4)
+    """
+
+    def __init__(
+        self,
+        bits: int = 64,
+        *,
+        hidden: Sequence[int] = (256,),
+        width: int = 256,
+        entropy: float = 1.0,
+        batch_entropy: float = 1.0,
+        epochs: int = 30,
+        batch_size: int = 128,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        optimizer: Optimizer = "adam",
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.bits = bits
+        self.hidden = hidden
+        self.width = width
+        self.entropy = entropy
+        self.batch_entropy = batch_entropy
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.optimizer: Optimizer = optimizer
+        self.random_state = random_state
+
+    @property
+    def _needs_labels(self) -> bool:
+        return True
+
+    def _make_loss(self, classes: int, seed: int) -> nn.Module:
+        return SuBiCLoss(
+            classes,
+            blocks=self.blocks_,
+            width=self.width,
+            entropy=self.entropy,
+            batch_entropy=self.batch_entropy,
+        )
+
+    def _make_head(self, features: int) -> list[nn.Module]:
+        return [BlockHead(features, blocks=self.blocks_, width=self.width)]
+
+    def _begin(self) -> None:
+        each = block_bits(1, self.width)
+        if self.bits % each:
+            raise ValueError(
+                f"bits must be a multiple of log2(width), {each} bits a block, got {self.bits}; "
+                "choose another width"
+            )
+        self.blocks_ = self.bits // each
+
+    def _project(self, features: Features) -> Features:
+        return np.maximum(super()._project(features), 0)
+
+    def encode(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """The codes, ``uint8[n, ceil(bits / 8)]``: see :func:`block_codes`."""
+        return block_codes(self.decision_function(X), blocks=self.blocks_, width=self.width)
