@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "../graph/multi/multi_index.hpp"
 #include "index.hpp"
 
 namespace bitgrove::bindings {
@@ -220,6 +221,36 @@ void build_by_traversal(FanngIndex& index, std::size_t threads, std::uint64_t se
     index.build_by_traversal(options, std::ref(ticker));
 }
 
+void build_tables(MultiIndex& index, std::size_t threads, nb::object progress) {
+    Ticker ticker(std::move(progress));
+    nb::gil_scoped_release nogil;
+    index.build(threads, std::ref(ticker));
+}
+
+std::size_t tables(const MultiIndex& index) {
+    nb::gil_scoped_release nogil;
+    return index.tables();
+}
+
+void look_up(const MultiIndex& index, Bytes queries, std::size_t k, std::size_t threads,
+             Out<float, 2> distances, Out<std::int64_t, 2> ids) {
+    const Queries asked = queries_of(index, queries, k, threads, distances, ids);
+    Ticker ticker{nb::none()};
+    nb::gil_scoped_release nogil;
+    index.search(asked, std::ref(ticker));
+}
+
+nb::tuple look_up_range(const MultiIndex& index, Bytes queries, float radius, std::size_t threads) {
+    const Queries asked = range_queries(index, queries, threads);
+    Ticker ticker{nb::none()};
+    std::optional<RangeResult> result;
+    {
+        nb::gil_scoped_release nogil;
+        result = index.range(asked, radius, std::ref(ticker));
+    }
+    return arrays_of(std::move(*result));
+}
+
 std::int64_t next_id(const Index& index) {
     nb::gil_scoped_release nogil;
     return index.next_id();
@@ -258,6 +289,19 @@ void bind_graph(nb::module_& m) {
             "dim"_a, "metric"_a, "dtype"_a)
         .def("restore", &restore_flat, "rows"_a.noconvert(), "ids"_a.noconvert(), "next_id"_a,
              "verify"_a);
+    nb::class_<MultiIndex, FlatIndex>(m, "MultiIndex")
+        .def(
+            "__init__",
+            [](MultiIndex* self, std::size_t bits, std::size_t tables) {
+                new (self) MultiIndex(format_of("hamming", "bits", bits), tables);
+            },
+            "bits"_a, "tables"_a)
+        .def_prop_ro("tables", &tables)
+        .def_prop_ro("scanned", &MultiIndex::scanned)
+        .def("build", &build_tables, "threads"_a, "progress"_a.none())
+        .def("search", &look_up, "queries"_a.noconvert(), "k"_a, "threads"_a,
+             "distances"_a.noconvert(), "ids"_a.noconvert())
+        .def("range", &look_up_range, "queries"_a.noconvert(), "radius"_a, "threads"_a);
     nb::class_<FanngIndex, Index>(m, "FanngIndex")
         .def(
             "__init__",

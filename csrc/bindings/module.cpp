@@ -11,6 +11,7 @@ NB_MODULE(_core, m) {
     bitgrove::bindings::bind_kernels(m);
     bitgrove::bindings::bind_distance(m);
     bitgrove::bindings::bind_graph(m);
+    bitgrove::bindings::bind_blocks(m);
     bitgrove::bindings::bind_cluster(m);
     bitgrove::bindings::bind_ferns(m);
     bitgrove::bindings::bind_runtime(m);

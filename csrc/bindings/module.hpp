@@ -19,6 +19,7 @@ using Out = nb::ndarray<T, nb::numpy, nb::ndim<Dims>, nb::c_contig, nb::device::
 void bind_kernels(nb::module_& m);
 void bind_distance(nb::module_& m);
 void bind_graph(nb::module_& m);
+void bind_blocks(nb::module_& m);
 void bind_cluster(nb::module_& m);
 void bind_ferns(nb::module_& m);
 void bind_runtime(nb::module_& m);

@@ -2,7 +2,8 @@
 // thread that forked; what the others held in the parent would stay locked in it. So a fork waits
 // until no change is in a moment that it does alone, and the child makes the locks anew. It can
 // search what was searchable; an index that was in the middle of a change it cannot change.
-#include <new>
+#include "fork.hpp"
+
 #include <unordered_set>
 
 #include "index.hpp"
@@ -22,11 +23,6 @@ struct Alive {
 Alive& alive() {
     static Alive* const all = new Alive;  // never destroyed: a fork may come late
     return *all;
-}
-
-template <typename T>
-void renew(T& old) {
-    new (&old) T;
 }
 
 void before() {

@@ -138,21 +138,7 @@ RangeResult Index::range_all(const Queries& queries, float radius, const Tick& t
 
 RangeResult Index::scan_range(const Queries& queries, float radius, const Tick& tick,
                               const Allowed& allowed) const {
-    const Space space(format());
-    std::vector<std::vector<TopK::Item>> found(queries.count);
-    const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
-        for (std::size_t q = begin; q < end; ++q) {
-            const std::uint8_t* query = queries.rows + q * format().row_bytes;
-            for (std::size_t r = 0; r < allowed.limit; ++r) {
-                if (!allowed(static_cast<Row>(r))) continue;
-                const Key key = space.toward(query, rows_.row(r));
-                if (space.within(key, radius)) found[q].push_back({key, rows_.id(r)});
-            }
-            std::sort(found[q].begin(), found[q].end());
-        }
-    };
-    parallel_blocks(queries.count, 4, queries.threads, "search", tick, work);
-    return {found, space};
+    return {scan_within(rows_, queries, radius, tick, allowed), Space(format())};
 }
 
 RangeResult::RangeResult(const std::vector<std::vector<TopK::Item>>& found, const Space& space)

@@ -9,6 +9,7 @@
 #include "check.hpp"
 
 std::span<const Test> binary_dots_tests();
+std::span<const Test> block_scan_tests();
 std::span<const Test> byte_dots_tests();
 std::span<const Test> cluster_tests();
 std::span<const Test> container_tests();
@@ -26,6 +27,7 @@ std::span<const Test> hamming_counts_tests();
 std::span<const Test> hamming_scan_tests();
 std::span<const Test> json_tests();
 std::span<const Test> metrics_tests();
+std::span<const Test> multi_index_tests();
 std::span<const Test> pointwise_tests();
 std::span<const Test> real_dots_tests();
 std::span<const Test> runtime_tests();
@@ -47,12 +49,13 @@ bool asked_for(std::string_view name, int count, char** words) {
 
 int main(int count, char** words) {
     for (const auto tests :
-         {binary_dots_tests(),   byte_dots_tests(), cluster_tests(),        container_tests(),
-          distance_rows_tests(), distance_tests(),  dot_scan_tests(),       fanng_paper_tests(),
-          fern_sums_tests(),     ferns_tests(),     forest_tests(),         graph_life_tests(),
-          graph_memory_tests(),  graph_tests(),     hamming_counts_tests(), hamming_scan_tests(),
-          json_tests(),          pointwise_tests(), real_dots_tests(),      runtime_tests(),
-          sign_dots_tests(),     sign_tests(),      split_dots_tests(),     taps_tests()}) {
+         {binary_dots_tests(),  block_scan_tests(),    byte_dots_tests(),   cluster_tests(),
+          container_tests(),    distance_rows_tests(), distance_tests(),    dot_scan_tests(),
+          fanng_paper_tests(),  fern_sums_tests(),     ferns_tests(),       forest_tests(),
+          graph_life_tests(),   graph_memory_tests(),  graph_tests(),       hamming_counts_tests(),
+          hamming_scan_tests(), json_tests(),          multi_index_tests(), pointwise_tests(),
+          real_dots_tests(),    runtime_tests(),       sign_dots_tests(),   sign_tests(),
+          split_dots_tests(),   taps_tests()}) {
         for (const Test& test : tests) {
             if (!asked_for(test.name, count, words)) continue;
             std::printf("%s\n", test.name);

@@ -106,7 +106,7 @@ void a_tied_pair_is_ranked_both_ways() {
     const auto score = [&](Form form, Ties ties, Divisor divisor, std::size_t at) {
         return AveragePrecision({form, ties, divisor, at}).of(others, relevant, 2);
     };
-    constexpr auto hits = Divisor::hits;
+    constexpr Divisor hits = Divisor::hits;
     CHECK(near(score(Form::rectangle, Ties::expected, hits, 0).value, (1 / 2.0 + 1 / 3.0) / 2));
     CHECK(near(score(Form::rectangle, Ties::optimistic, hits, 0).value, 1 / 2.0));
     CHECK(near(score(Form::rectangle, Ties::pessimistic, hits, 0).value, 1 / 3.0));

@@ -1,11 +1,11 @@
 #include "scan.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "../store/space.hpp"
 #include "compare.hpp"
 #include "nearest.hpp"
 
@@ -63,19 +63,74 @@ std::vector<Nearest> search(const Task& task, std::size_t q, std::size_t count, 
     return best;
 }
 
-void write(std::span<const Ranked> found, const Space& space, const Task& task, std::size_t q) {
-    const std::size_t k = task.queries.k;
-    float* distances = task.queries.distances + q * k;
-    std::int64_t* ids = task.queries.ids + q * k;
-    for (std::size_t i = 0; i < found.size(); ++i) {
-        distances[i] = space.reported(key_of(found[i]));
-        ids[i] = task.ids[row_of(found[i])];
-    }
-    std::fill(distances + found.size(), distances + k, space.nowhere());
-    std::fill(ids + found.size(), ids + k, -1);
+// Bits, by the kernel of the scan: as many at once as share what is read.
+std::vector<std::vector<TopK::Item>> bits_within(const Rows& rows, const Queries& queries,
+                                                 float radius, const Tick& tick,
+                                                 const Allowed& allowed) {
+    std::vector<std::vector<TopK::Item>> found(queries.count);
+    const std::size_t count = std::min(rows.size(), allowed.limit);
+    if (!(radius >= 0) || count == 0) return found;
+    const std::size_t bytes = rows.format().row_bytes;
+    const auto most = static_cast<Key>(std::min(std::floor(radius), static_cast<float>(8 * bytes)));
+    const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
+        const auto compare = Compare::of(rows, queries.rows + begin * bytes, end - begin);
+        const std::size_t block = compare->most_rows(), room = block + Compare::kSlack;
+        const std::vector<Key> limits(end - begin, most);
+        std::vector<Ranked> near((end - begin) * room);
+        std::vector<Ranked*> ends(end - begin);
+        for (std::size_t first = 0; first < count; first += block) {
+            for (std::size_t i = 0; i < ends.size(); ++i) ends[i] = near.data() + i * room;
+            compare->run(static_cast<Row>(first), std::min(block, count - first), limits.data(),
+                         ends.data());
+            for (std::size_t i = 0; i < ends.size(); ++i) {
+                for (const Ranked* one = near.data() + i * room; one < ends[i]; ++one) {
+                    if (!allowed(row_of(*one))) continue;
+                    found[begin + i].push_back({key_of(*one), rows.id(row_of(*one))});
+                }
+            }
+        }
+        for (std::size_t q = begin; q < end; ++q) std::sort(found[q].begin(), found[q].end());
+    };
+    parallel_blocks(queries.count, 16, queries.threads, "search", tick, work);
+    return found;
 }
 
 }  // namespace
+
+std::vector<std::vector<TopK::Item>> scan_within(const Rows& rows, const Queries& queries,
+                                                 float radius, const Tick& tick,
+                                                 const Allowed& allowed) {
+    if (rows.format().dtype == Dtype::bits) {
+        return bits_within(rows, queries, radius, tick, allowed);
+    }
+    const Space space(rows.format());
+    std::vector<std::vector<TopK::Item>> found(queries.count);
+    const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
+        for (std::size_t q = begin; q < end; ++q) {
+            const std::uint8_t* query = queries.rows + q * rows.format().row_bytes;
+            for (std::size_t r = 0; r < std::min(rows.size(), allowed.limit); ++r) {
+                if (!allowed(static_cast<Row>(r))) continue;
+                const Key key = space.toward(query, rows.row(r));
+                if (space.within(key, radius)) found[q].push_back({key, rows.id(r)});
+            }
+            std::sort(found[q].begin(), found[q].end());
+        }
+    };
+    parallel_blocks(queries.count, 4, queries.threads, "search", tick, work);
+    return found;
+}
+
+void write_found(std::span<const Ranked> found, const Space& space, const Queries& queries,
+                 std::size_t q, const std::int64_t* ids) {
+    float* distances = queries.distances + q * queries.k;
+    std::int64_t* places = queries.ids + q * queries.k;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        distances[i] = space.reported(key_of(found[i]));
+        places[i] = ids[row_of(found[i])];
+    }
+    std::fill(distances + found.size(), distances + queries.k, space.nowhere());
+    std::fill(places + found.size(), places + queries.k, -1);
+}
 
 void scan(const Rows& rows, const Queries& queries, const Tick& tick, const Allowed& allowed) {
     const RowsView view = rows.view();
@@ -83,7 +138,8 @@ void scan(const Rows& rows, const Queries& queries, const Tick& tick, const Allo
     const std::size_t count = std::min(rows.size(), allowed.limit);
     const Task task{rows, queries, allowed, std::min(queries.k, count), view.ids.get()};
     if (task.keep == 0 || queries.count == 0) {
-        for (std::size_t q = 0; q < queries.count; ++q) write({}, space, task, q);
+        for (std::size_t q = 0; q < queries.count; ++q)
+            write_found({}, space, queries, q, task.ids);
         return;
     }
     const std::size_t most = std::clamp<std::size_t>(kHeld / task.keep, 1, kQueries);
@@ -102,7 +158,7 @@ void scan(const Rows& rows, const Queries& queries, const Tick& tick, const Allo
             search(task, q, some, row, std::min(count, row + part), worker == 0 ? tick : Tick());
         if (parts > 1) return;
         for (std::size_t i = 0; i < some; ++i) {
-            write(found[begin][i].sorted(), space, task, q + i);
+            write_found(found[begin][i].sorted(), space, queries, q + i, task.ids);
         }
         found[begin].clear();
     };
@@ -114,7 +170,7 @@ void scan(const Rows& rows, const Queries& queries, const Tick& tick, const Allo
             for (std::size_t p = 1; p < parts; ++p) {
                 best.take(found[q / group * parts + p][q % group].sorted());
             }
-            write(best.sorted(), space, task, q);
+            write_found(best.sorted(), space, queries, q, task.ids);
         }
     };
     parallel_blocks(queries.count, 16, queries.threads, "search", tick, join);

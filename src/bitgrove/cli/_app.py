@@ -17,6 +17,7 @@ from . import (
     _explain,
     _export,
     _fit,
+    _hash,
     _import_forest,
     _inspect,
     _predict,
@@ -42,6 +43,7 @@ app.command(_quantise.quantise)
 app.command(_export.export)
 app.command(_import_forest.import_forest)
 app.command(_explain.explain)
+app.command(_hash.hash_)
 app.command(_reproduce.reproduce)
 app.command(_data.data)
 app.command(_doctor.doctor)

@@ -6,6 +6,9 @@ from ._errors import DataError as DataError
 from ._faces import Faces as Faces
 from ._faces import FaceSplits as FaceSplits
 from ._faces import load_faces as load_faces
+from ._features import FeatureParts as FeatureParts
+from ._features import Features as Features
+from ._features import load_features as load_features
 from ._gist import gist as gist
 from ._images import ImageData as ImageData
 from ._images import Skipped as Skipped

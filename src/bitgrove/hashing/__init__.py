@@ -37,6 +37,7 @@ from ._network import HashNetwork as HashNetwork
 from ._ortho_hash import OrthoHash as OrthoHash
 from ._ortho_hash_loss import OrthoHashLoss as OrthoHashLoss
 from ._pcah import PCAH as PCAH
+from ._saved import load as load
 from ._sh_bdnn import SHBDNN as SHBDNN
 from ._sketch_loss import Described as Described
 from ._sketch_loss import SketchLoss as SketchLoss

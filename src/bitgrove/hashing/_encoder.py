@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -102,6 +104,45 @@ class HashEncoder(TransformerMixin, BaseEstimator, ABC):
     def encode(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """The codes, ``uint8[n, ceil(bits / 8)]`` in ``np.packbits`` order, padding bits zero."""
         return PackedCodes.from_signs(self.decision_function(X)).data
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted encoder to one file, atomically; :func:`bitgrove.hashing.load` reads it.
+
+        The file holds the parameters and fitted attributes as checksummed numbers and strings. It
+        is no pickle: reading it runs nothing.
+
+        Args:
+            path: the file; one that exists is replaced at the end.
+
+        Raises:
+            NotFittedError: there is nothing to save yet.
+            TypeError: a parameter or attribute that is no number, string, array, or list or dict of
+                these, such as a ``RandomState``; set an int before you fit.
+            OSError: the file cannot be written; it is as before.
+        """
+        from ._saved import save
+
+        check_is_fitted(self)
+        save(self, path)
+
+    def _state(self) -> dict[str, Any]:
+        """What :meth:`save` keeps: by default all attributes that end with an underscore."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and not name.startswith("_")
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`_state` gave, in a new object with the same parameters.
+
+        It comes from a file that may be hostile: an attribute that does not fit must raise an
+        error here or in :meth:`_project`, which is tried on zeros.
+        """
+        for name, value in state.items():
+            if not name.isidentifier() or name.startswith("_") or not name.endswith("_"):
+                raise ValueError(f"{name[:80]!r} is no fitted attribute")
+            setattr(self, name, value)
 
     def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """As :meth:`encode`, for pipelines."""

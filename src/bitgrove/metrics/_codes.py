@@ -85,13 +85,14 @@ def own_rows(
     ordered = held[order]
     if rows > 1 and (ordered[1:] == ordered[:-1]).any():
         twice = ordered[1:][ordered[1:] == ordered[:-1]][0]
-        raise ValueError(f"database_ids must be distinct, {twice!r} is there twice")
+        raise ValueError(f"database_ids must be distinct, {twice.item()!r} is there twice")
     at = np.minimum(np.searchsorted(ordered, asked), rows - 1)
     found = ordered[at] == asked
     if found.any() and not exclude_self:
+        first = asked[found][0].item()
         raise ValueError(
             f"{found.sum()} of the {queries} queries are rows of the database too, such as id "
-            f"{asked[found][0]!r}: give exclude_self=True to leave each out of its own ranking"
+            f"{first!r}: give exclude_self=True to leave each out of its own ranking"
         )
     return np.where(found, order[at], -1).astype(np.int64)
 

@@ -128,6 +128,11 @@ class Relevance(ABC):
         """Rows of the database in an order that puts equal answers side by side, or None."""
         return None
 
+    @property
+    def _different(self) -> int:
+        """At most so many different answers there are."""
+        return self.queries
+
     @abstractmethod
     def pairs(self, queries: npt.NDArray, rows: npt.NDArray) -> Mask:
         """Whether row ``rows[i]`` is right for query ``queries[i]``."""
@@ -140,7 +145,8 @@ class Relevance(ABC):
         self, rows: int, words: int, order: Order = None, part: slice | None = None
     ) -> Iterator[tuple[slice, npt.NDArray[np.uint64], npt.NDArray[np.uint32]]]:
         """Queries part by part, with bit masks ``uint64[m, words]`` and which of them each has."""
-        step = max(1, _MASK_BYTES // max(rows, 1))
+        most = max(1, _MASK_BYTES // rows)
+        step = max(1, self.queries) if self._different <= most else most
         first, end = (0, self.queries) if part is None else (part.start, part.stop)
         for start in range(first, end, step):
             part = slice(start, min(start + step, end))
@@ -155,9 +161,14 @@ class _Labels(Relevance):
 
     def __init__(self, asked: npt.NDArray, held: npt.NDArray) -> None:
         self.queries, self.rows = len(asked), len(held)
-        _, numbers = np.unique(np.concatenate([asked, held]), return_inverse=True)
+        names, numbers = np.unique(np.concatenate([asked, held]), return_inverse=True)
         numbers = numbers.astype(np.int32)
+        self._labels = len(names)
         self._asked, self._held = numbers[: len(asked)], numbers[len(asked) :]
+
+    @property
+    def _different(self) -> int:
+        return self._labels
 
     def order(self) -> npt.NDArray[np.intp]:
         return np.argsort(self._held, kind="stable")

@@ -20,11 +20,11 @@ from ._storage import Storage, from_bytes, read, to_bytes
 
 _MAX_THREADS = 1 << 12
 
-Native = TypeVar("Native", _core.FlatIndex, _core.FanngIndex)
+Native = TypeVar("Native", _core.FlatIndex, _core.MultiIndex, _core.FanngIndex)
 
 
 class RowIndex(ABC, Generic[Native]):
-    """Rows with ids, searched by one metric; made by its subclasses ``Flat`` and ``Fanng``."""
+    """Rows with ids, searched by one metric; made by its subclasses, such as ``Flat``."""
 
     _type: str
 

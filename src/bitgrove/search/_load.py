@@ -6,12 +6,13 @@ import os
 
 from ._fanng import Fanng
 from ._flat import Flat
+from ._multi_index import MultiIndexHashing
 from ._storage import settings_of
 
 
 def load(
     path: str | os.PathLike[str], mmap: bool = False, *, verify: bool | None = None
-) -> Flat | Fanng:
+) -> Flat | Fanng | MultiIndexHashing:
     """Load an index of the class that saved it; :meth:`Fanng.load` describes the arguments.
 
     Raises:
@@ -26,5 +27,6 @@ def load(
     >>> load(path)
     Flat(dim=3, metric='l2', dtype='float32') with 0 rows
     """
-    loaded = Flat if settings_of(path).get("type") == "flat" else Fanng
+    kind = settings_of(path).get("type")
+    loaded = {"flat": Flat, "multi_index": MultiIndexHashing}.get(str(kind), Fanng)
     return loaded.load(path, mmap, verify=verify)

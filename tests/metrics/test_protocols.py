@@ -1,0 +1,208 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bitgrove.metrics import (
+    Relevance,
+    average_precision_of_scores,
+    euclidean_neighbours,
+    evaluate,
+    mean_average_precision,
+    precision_within_radius,
+    protocol,
+    protocols,
+)
+
+TRAIN, TEST = np.arange(50_000) % 10, np.arange(10_000) % 10  # as many as CIFAR-10 has
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("uh-bdnn", (10_000, 50_000, 50_000, 1000)),
+        ("sh-bdnn", (10_000, 30_000, 50_000, 1000)),
+        ("dh", (1000, 59_000, 59_000, 0)),
+        ("dsh", (10_000, 50_000, 10_000, 0)),
+        ("subic", (10_000, 50_000, 10_000, 0)),
+        ("cifar10-1", (1000, 5000, 59_000, 0)),
+        ("cifar10", (1000, 5000, 54_000, 0)),
+        ("cifar10-2", (10_000, 50_000, 50_000, 0)),
+    ],
+)
+def test_splits_have_the_sizes_of_the_tables(name, sizes):
+    split = protocol(name).split(TRAIN, TEST, seed=1)
+    query, train, database, validation = (set(rows.tolist()) for rows in dataclasses.astuple(split))
+    assert tuple(map(len, (query, train, database, validation))) == sizes
+    assert not query & train
+    assert (query == database) if name in ("dsh", "subic") else not query & database
+    assert not train & validation or name == "uh-bdnn"
+    assert train & database or name in ("dsh", "subic", "cifar10")
+    labels = np.concatenate([TRAIN, TEST])
+    for rows in (split.query, split.train):
+        assert len(set(np.bincount(labels[rows]))) == 1  # as many of each class
+    again = protocol(name).split(TRAIN, TEST, seed=1)
+    other = protocol(name).split(TRAIN, TEST, seed=2)
+    same = [
+        np.array_equal(a, b)
+        for a, b in zip(dataclasses.astuple(split), dataclasses.astuple(again), strict=True)
+    ]
+    assert all(same)
+    drawn = name not in ("dsh", "subic", "cifar10-2")
+    assert drawn == any(
+        not np.array_equal(a, b)
+        for a, b in zip(dataclasses.astuple(split), dataclasses.astuple(other), strict=True)
+    )
+
+
+def test_every_protocol_has_a_name_and_figures_below_one():
+    assert {"uh-bdnn", "sh-bdnn", "dh", "dsh", "subic", "cifar10-1"} <= set(protocols())
+    for name in protocols():
+        assert protocol(name).name == name
+        for figure in protocol(name).published:
+            assert 0 < figure.value < 1
+            assert figure.source
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(ValueError, match=r"known are uh-bdnn, .*cifar10-2"):
+        protocol("cifar")
+    with pytest.raises(ValueError, match="known are uh-bdnn"):
+        evaluate(*data()[:2], Relevance.from_labels([1], [1]), protocol="cifar")
+
+
+def data():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (340, 2), np.uint8)
+    labels = rng.integers(0, 4, 340)
+    codes[:, 0] = labels * 64 + codes[:, 0] // 32  # codes that know something
+    return codes[:40], codes[40:], labels[:40], labels[40:]
+
+
+def test_a_protocol_scores_as_its_parts_do():
+    queries, database, asked, held = data()
+    truth = Relevance.from_labels(asked, held)
+    for name, options in {
+        "sh-bdnn": {"ap": "trapezoid"},
+        "cifar10-1": {},
+        "dh": {"ap": "rectangle"},
+        "subic": {"ap": "interp21"},
+    }.items():
+        table = protocol(name)
+        same = (range(300), range(300)) if name == "subic" else (range(40), range(40, 340))
+        if name == "subic":
+            queries_of, truth_of = database, Relevance.from_labels(held, held)
+        else:
+            queries_of, truth_of = queries, table.ground_truth(asked, held)
+        found = table.evaluate(
+            queries_of, database, truth_of, query_ids=same[0], database_ids=same[1]
+        )
+        assert found == evaluate(queries_of, database, truth_of, protocol=name)
+        for ties, value in (
+            ("expected", found.mean_average_precision),
+            ("optimistic", found.optimistic),
+            ("pessimistic", found.pessimistic),
+        ):
+            if value is None:
+                assert (name, ties) == ("subic", "expected")
+                continue
+            assert value == mean_average_precision(
+                queries_of, database, truth_of, ties=ties, **options
+            )
+        near = precision_within_radius(queries_of, database, truth_of)
+        assert (found.precision_within_2, found.empty_balls) == near
+        assert (found.protocol, found.queries, found.database) == (name, len(queries_of), 300)
+    scores = np.random.default_rng(1).normal(size=(40, 300))
+    found = protocol("subic").evaluate_scores(scores, truth, higher_is_better=True)
+    assert found.mean_average_precision is None
+    assert found.optimistic == average_precision_of_scores(
+        scores, truth, higher_is_better=True, ap="interp21", ties="optimistic"
+    )
+    found = protocol("dh").evaluate_scores(scores, truth, higher_is_better=True)
+    values = found.pessimistic, found.mean_average_precision, found.optimistic
+    assert values == pytest.approx([found.optimistic] * 3, rel=1e-12)  # no two scores are equal
+    assert found.precision_within_2 is None
+
+
+def test_neighbours_are_those_of_sorting_all_distances():
+    rng = np.random.default_rng(0)
+    queries = rng.integers(0, 4, (7, 3)).astype(np.float32)
+    database = rng.integers(0, 4, (200, 3)).astype(np.float32)
+    distances = ((queries[:, None] - database[None]) ** 2).sum(-1)
+    expected = [sorted(range(200), key=lambda j, d=d: (d[j], j))[:50] for d in distances]
+    for threads in (1, 3):
+        found = euclidean_neighbours(queries, database, 50, threads=threads)
+        assert found.tolist() == expected
+    truth = protocol("uh-bdnn").ground_truth(queries, database)
+    assert truth.neighbours == 50
+    for query, near in enumerate(expected):
+        mask = truth.pairs(np.full(200, query), np.arange(200))
+        assert set(np.flatnonzero(mask)) == set(near)
+    codes = rng.integers(0, 256, (207, 1), np.uint8)
+    found = protocol("uh-bdnn").evaluate(codes[:7], codes[7:], truth)
+    value = mean_average_precision(codes[:7], codes[7:], truth, ap="trapezoid")
+    assert found.mean_average_precision == value
+
+
+def test_another_ground_truth_is_refused():
+    queries, database, asked, held = data()
+    labels = Relevance.from_labels(asked, held)
+    few = Relevance.from_neighbours(np.zeros((40, 10), int))
+    with pytest.raises(ValueError, match="uh-bdnn is the 50 nearest neighbours, got labels"):
+        protocol("uh-bdnn").evaluate(queries, database, labels)
+    with pytest.raises(ValueError, match="got the 10 nearest neighbours: make it with"):
+        protocol("uh-bdnn").evaluate(queries, database, few)
+    with pytest.raises(ValueError, match="cifar10-1 is labels, got the 10 nearest"):
+        protocol("cifar10-1").evaluate(queries, database, few)
+    matrix = Relevance.from_matrix(asked[:, None] == held)
+    with pytest.raises(ValueError, match="got matrix"):
+        protocol("dh").evaluate_scores(np.zeros((40, 300)), matrix, higher_is_better=True)
+    with pytest.raises(TypeError, match="ground_truth"):
+        protocol("dh").evaluate(queries, database, np.ones((40, 300), bool))  # pyright: ignore
+
+
+def test_queries_in_the_database_are_refused_but_where_the_table_has_them():
+    codes, labels = data()[1], data()[3]
+    truth = Relevance.from_labels(labels, labels)
+    ids = np.arange(300)
+    with pytest.raises(ValueError, match="300 of the 300 queries are rows of the database"):
+        protocol("cifar10-1").evaluate(codes, codes, truth, query_ids=ids, database_ids=ids)
+    table = protocol("dsh")
+    with pytest.raises(ValueError, match="ranks the queries themselves"):
+        table.evaluate(codes, codes, truth, query_ids=ids, database_ids=ids + 1)
+    with pytest.raises(ValueError, match="give both or neither"):
+        table.evaluate(codes, codes, truth, query_ids=ids)
+    found = table.evaluate(codes, codes, truth, query_ids=ids, database_ids=ids)
+    assert found.empty_balls == 0  # everyone finds himself
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "message"),
+    [
+        ("cifar10-2", (TRAIN,), "test_labels must be given"),
+        ("cifar10-1", (TRAIN[:900],), "100 queries of each class, but of .*0.* there are 90 left"),
+        ("cifar10-1", (TRAIN[:2000],), "500 training images of each class"),
+        ("sh-bdnn", (TRAIN[:30_500], TEST), "100 validation images of each class"),
+        ("uh-bdnn", (TRAIN[:999], TEST), "labels must be of at least 1000 images"),
+        ("cifar10", (np.zeros((4, 2)),), r"labels must be labels of shape \(n,\)"),
+        ("uh-bdnn-sift1m", (TRAIN, TEST), "comes with its files"),
+    ],
+)
+def test_a_split_that_cannot_be_drawn_says_why(name, labels, message):
+    with pytest.raises(ValueError, match=message):
+        protocol(name).split(*labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"queries": np.zeros((2, 2))}, TypeError, "queries must be float32"),
+        ({"database": np.full((4, 2), np.inf, np.float32)}, ValueError, "database must be finite"),
+        ({"k": 5}, ValueError, "k must be at most 4"),
+        ({"k": 0}, ValueError, "k must be at least 1"),
+    ],
+)
+def test_neighbours_that_cannot_be_found_are_named(options, error, message):
+    rows = np.zeros((4, 2), np.float32)
+    with pytest.raises(error, match=message):
+        euclidean_neighbours(**({"queries": rows, "database": rows, "k": 2} | options))
