@@ -163,7 +163,7 @@ def test_the_parts_of_pictures_can_be_encoded_apart(tmp_path, capsys):
         (["fit", "BASE", "--out", "NO/OUT"], "no such folder"),
         (
             ["encode", "BASE", "BASE", "--out", "OUT.npy"],
-            "expected a file that 'bitgrove hash fit'",
+            "expected a file that 'bitgrove hash",
         ),
         (["encode", "ENCODER", "BASE", "--out", "OUT.txt"], "--out must end with .npy"),
         (["encode", "ENCODER", "BASE", "--out", "OUT.npy", "--part", "test"], "is not divided"),

@@ -141,9 +141,9 @@ def test_files_that_are_no_features_are_refused(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         load_features(tmp_path / "a.npz")
     (tmp_path / "a.csv").write_text("1,2")
-    with pytest.raises(DataError, match="is no file of features: expected .npy"):
+    with pytest.raises(DataError, match=r"is no file of features: expected \.npy"):
         load_features(tmp_path / "a.csv")
-    with pytest.raises(DataError, match="no data set or folder|neither|nowhere|not"):
+    with pytest.raises(DataError, match="nowhere"):
         load_features("nowhere")
     np.save(tmp_path / "b.npy", rows())
     with pytest.raises(DataError, match="holds a single array: --key x names none"):
@@ -163,5 +163,5 @@ def test_labels_of_another_file_must_be_as_many(tmp_path):
     np.save(tmp_path / "l.npy", np.zeros((12, 1)))
     with pytest.raises(DataError, match="labels must have shape"):
         load_features(tmp_path / "a.npy", labels=tmp_path / "l.npy")
-    with pytest.raises(DataError, match="labels must be in a .npy or .npz file"):
+    with pytest.raises(DataError, match=r"labels must be in a \.npy or \.npz file"):
         load_features(tmp_path / "a.npy", labels=tmp_path / "l.txt")

@@ -80,8 +80,16 @@ def real_encoders():
         SupervisedDiscreteHashing,
     )
 
+    deep = {"epochs": 1, "random_state": 0}
     quick = {"rounds": 1, "iterations": 2, "validation": 20, "random_state": 0}
     return [
+        hashing.BiHalf(5, **deep),
+        hashing.CSQ(5, **deep),
+        hashing.DSH(5, **deep),
+        hashing.GreedyHash(5, **deep),
+        hashing.OrthoHash(5, **deep),
+        hashing.SuBiC(6, width=8, **deep),
+        hashing.TripletHashing(5, **deep),
         CCAITQ(5, random_state=0),
         ClassCodes(5),
         DeepHashing(5, iterations=2),

@@ -52,7 +52,8 @@ def fit(
         The file to write; an existing one is replaced at the end.
     method:
         How to learn: itq, pcah, lsh, spectral, uh-bdnn, deep-hashing; with labels cca-itq, sdh,
-        sh-bdnn, supervised-deep-hashing, class-codes.
+        sh-bdnn, supervised-deep-hashing, class-codes, dsh, triplet, subic, greedy-hash, csq,
+        ortho-hash; bi-half needs none.
     bits:
         Length of a code, any number.
     settings:

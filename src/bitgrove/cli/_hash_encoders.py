@@ -28,6 +28,13 @@ METHODS = {
     "sh-bdnn": "SHBDNN",
     "supervised-deep-hashing": "SupervisedDeepHashing",
     "class-codes": "ClassCodes",
+    "dsh": "DSH",
+    "triplet": "TripletHashing",
+    "subic": "SuBiC",
+    "greedy-hash": "GreedyHash",
+    "csq": "CSQ",
+    "ortho-hash": "OrthoHash",
+    "bi-half": "BiHalf",
 }
 """Of :mod:`bitgrove.hashing`; those that learn from features of any kind."""
 

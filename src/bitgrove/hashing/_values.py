@@ -75,6 +75,8 @@ def decode(value: object, arrays: Mapping[str, npt.NDArray], depth: int = 0) -> 
             return float(text)
         case {"array": str(name)} if name in arrays:
             return np.array(arrays[name])
+        case {"transposed": str(name)} if name in arrays:
+            return np.array(arrays[name]).T
         case {"strings": list(strings), "shape": list(shape)}:
             return _decode_strings(strings, shape)
         case {"record": [str(module), str(name)], "fields": dict(entries)}:
@@ -123,6 +125,9 @@ def _encode_array(name: str, array: npt.NDArray, arrays: dict[str, npt.NDArray])
         raise TypeError(f"{name} cannot be saved: it is an array of {array.dtype}")
     if array.ndim == 0:
         return encode(name, array.item(), arrays)
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        arrays[name] = array.T  # products of matrices round otherwise in another order of memory
+        return {"transposed": name}
     arrays[name] = array
     return {"array": name}
 
