@@ -42,7 +42,10 @@ def test_every_plan_is_a_recipe_with_its_page():
         "relocalisation",
         "residual-forest-camvid",
         "residual-forest-transfer",
+        "sh-bdnn",
+        "sift-codes",
         "smart-mining",
+        "uh-bdnn",
         *(module.PLAN.name for module in FERNS),
         *PLANS,
     }
