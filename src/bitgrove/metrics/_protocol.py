@@ -224,7 +224,8 @@ class Protocol:
 
         best, worst = precision("optimistic"), precision("pessimistic")
         expected = None if self.ap == "interp21" else precision("expected")
-        return RetrievalScores(self.name, *scores.shape, expected, best, worst, None, None)
+        queries, rows = scores.shape
+        return RetrievalScores(self.name, queries, rows, expected, best, worst, None, None)
 
     def _check(self, relevant: Relevance) -> None:
         if not isinstance(relevant, Relevance):
