@@ -10,7 +10,7 @@ namespace bitgrove::graph {
 namespace {
 
 constexpr std::size_t kBuckets = 64;   // looked up together, so that their memory comes together
-constexpr double kBucketCost = 12;      // in words that a scan passes over
+constexpr double kBucketCost = 12;     // in words that a scan passes over
 constexpr double kCandidateCost = 36;  // a row, besides its words
 
 double words_of(const Rows& rows) {

@@ -97,8 +97,12 @@ def _try(encoder: HashEncoder, width: int, bits: int) -> None:
     """Arrays that do not fit together are found out now, not at the first use."""
     with np.errstate(all="ignore"):
         projected = np.asarray(encoder._project(np.zeros((2, width))))
-    if projected.shape != (2, bits) or projected.dtype.kind != "f":
+    plain = type(encoder).encode is HashEncoder.encode
+    expected = (2, bits) if plain else (2, *projected.shape[1:])
+    if projected.shape != expected or projected.ndim != 2 or projected.dtype.kind != "f":
         raise ValueError(f"it gives codes of shape {projected.shape}, not (2, {bits})")
+    if not plain and encoder.encode(np.zeros((2, width))).shape != (2, -(-bits // 8)):
+        raise ValueError(f"it gives codes of other than {bits} bits")
     if not np.isfinite(projected).all():
         raise ValueError("it gives numbers that are not finite")
 
