@@ -38,7 +38,9 @@ from ._hard_forest import hardening_report as hardening_report
 from ._layer import BinaryLayer as BinaryLayer
 from ._linear import BinaryLinear as BinaryLinear
 from ._multi_scale_forest import MultiScaleForest as MultiScaleForest
+from ._nearest_kernel import NearestKernelHead as NearestKernelHead
 from ._residual_forest import ResidualForestHead as ResidualForestHead
 from ._residual_forest_loss import residual_forest_loss as residual_forest_loss
 from ._sign import Estimator as Estimator
 from ._sign import sign as sign
+from ._stitch import Stitch2d as Stitch2d
