@@ -9,10 +9,6 @@ from bitgrove import data, hashing, metrics
 from bitgrove.cli._app import run
 from bitgrove.search import Flat
 
-needs_protocols = pytest.mark.skipif(
-    not hasattr(metrics, "protocol"), reason="protocols are not merged yet"
-)
-
 
 @pytest.fixture
 def files(tmp_path):
@@ -98,7 +94,6 @@ def test_evaluate_by_euclidean_neighbours_needs_no_labels(files, capsys):
     assert found["truth"] == "the 9 nearest rows by Euclidean distance"
 
 
-@needs_protocols
 def test_a_protocol_splits_learns_and_scores(tmp_path, capsys):
     out = tmp_path / "e.bgh"
     words = ["digits", "--protocol", "uh-bdnn"]
@@ -118,7 +113,6 @@ def test_a_protocol_splits_learns_and_scores(tmp_path, capsys):
     assert "not read in a primary source: that the neighbours are 50" in said(capsys)
 
 
-@needs_protocols
 def test_a_protocol_that_draws_its_queries_needs_no_test_part(tmp_path, capsys):
     labels = np.repeat(np.arange(2), 700)
     rows = np.random.default_rng(0).normal(size=(1400, 6)) + labels[:, None]
