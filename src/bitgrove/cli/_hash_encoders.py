@@ -49,8 +49,8 @@ def make(method: str, bits: int, settings: Sequence[str], seed: int) -> HashEnco
 
     if method not in METHODS:
         near = difflib.get_close_matches(method, METHODS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"there is no method {method!r}{hint} Known are {', '.join(METHODS)}")
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(f"there is no method {method!r}{hint}; known are {', '.join(METHODS)}")
     encoder: HashEncoder = getattr(hashing, METHODS[method])(bits)
     known = encoder.get_params()
     if "random_state" in known:
