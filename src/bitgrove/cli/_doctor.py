@@ -21,6 +21,7 @@ _EXTRAS = {
         "pooch",
     ),
     "onnx": ("onnx",),
+    "parquet": ("pyarrow",),
     "localisation": ("opencv-python-headless",),
     "bench": (
         "faiss-cpu",
