@@ -44,6 +44,7 @@ def test_every_plan_is_a_recipe_with_its_page():
         "residual-forest-transfer",
         "sh-bdnn",
         "sift-codes",
+        "sketch-retrieval",
         "smart-mining",
         "uh-bdnn",
         *(module.PLAN.name for module in FERNS),

@@ -2,6 +2,8 @@
 
 from ._bsds500 import Photographs as Photographs
 from ._bsds500 import load_bsds500 as load_bsds500
+from ._bsds500_contours import Contours as Contours
+from ._bsds500_contours import load_bsds500_contours as load_bsds500_contours
 from ._errors import DataError as DataError
 from ._faces import Faces as Faces
 from ._faces import FaceSplits as FaceSplits

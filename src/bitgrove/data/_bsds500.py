@@ -17,7 +17,7 @@ from ._errors import DataError
 from ._places import local_folder
 
 _PACK = "bsds500_images_jpeg.npz"
-_PARTS = ("train", "val", "test")
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _files() -> dict[str, bytes | Path]:
             return _unpack(folder / _PACK)
         found = {
             f"{part}/{path.name}": path
-            for part in _PARTS
+            for part in PARTS
             for path in sorted((folder / "images" / part).glob("*.jpg") if folder else ())
         }
         if found:

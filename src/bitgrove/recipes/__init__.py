@@ -26,6 +26,7 @@ from .residual_forest import run as _residual_forest
 from .residual_forest_transfer import run as _residual_forest_transfer
 from .sh_bdnn import run as _sh_bdnn
 from .sift_codes import run as _sift_codes
+from .sketch_retrieval import run as _sketch_retrieval
 from .smart_mining import run as _smart_mining
 from .uh_bdnn import run as _uh_bdnn
 
@@ -53,6 +54,7 @@ RECIPES: dict[str, Callable[..., object]] = {
     "residual-forest-transfer": _residual_forest_transfer,
     "sh-bdnn": _sh_bdnn,
     "sift-codes": _sift_codes,
+    "sketch-retrieval": _sketch_retrieval,
     "smart-mining": _smart_mining,
     "uh-bdnn": _uh_bdnn,
     **{m.PLAN.name: _study(m.PLAN, Path(m.__file__ or "").parent) for m in _STUDIES},
