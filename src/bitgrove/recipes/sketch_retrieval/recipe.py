@@ -135,9 +135,9 @@ def _measure(arm: Arm, seed: int, epochs: int, width: int, parts: Parts) -> dict
         "arm": arm.name,
         "seed": seed,
         "accuracy": {
-            how: accuracy(table, parts.test, _SAMPLES) for how, table in distances.items()
+            how: accuracy(apart, parts.test, _SAMPLES) for how, apart in distances.items()
         },
-        "hits": {how: hits(table, parts.test) for how, table in distances.items()},
+        "hits": {how: hits(apart, parts.test) for how, apart in distances.items()},
         "shown": [
             {"drawing": int(row), "nearest": nearest(distances["real"][[row]], ANSWERS)[0].tolist()}
             for row in asked
