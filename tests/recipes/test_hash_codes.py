@@ -82,7 +82,7 @@ def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatc
         ({"precision": "bfloat16"}, "precision must be float64 or float32 in uh-bdnn"),
         (
             {"arm": ["mnits"]},
-            "no arm mnits; there are the data sets mnist, cifar10, mnist-10k",
+            "no arm mnits; there are the data sets mnist, cifar10, cifar10-network, mnist-10k",
         ),
         ({"arm": ["0"]}, "code lengths must be at least 1, got 0"),
     ],

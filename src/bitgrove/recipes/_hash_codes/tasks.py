@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import data
+from ...data import ImageData
 from ...metrics import Relevance
 from ...search import Flat
 from ._study import Rows, Task
@@ -34,7 +35,7 @@ def by_neighbours(name: str, features: Features, said: str, rows: int | None = N
     Gallery and training rows are those of the training and validation parts, queries the test's.
     ``rows`` takes so many of the gallery, by chance, the same for every seed.
     """
-    images, _ = _gallery(name)
+    images = gallery(name).images
     if rows is not None:
         images = images[np.random.default_rng(0).permutation(len(images))[:rows]]
     held, asked = features(images), features(data.load(name, split="test").images)
@@ -56,23 +57,16 @@ def by_labels(name: str, features: Features, said: str, per_class: int = PER_CLA
 
     The rows more, :data:`APART` of each class, are for a method to see when to stop.
     """
-    images, labels = _gallery(name)
+    whole = gallery(name)
     queries = data.load(name, split="test")
-    held, asked = features(images), features(queries.images)
-    random = np.random.default_rng(0)  # the same rows for every seed
-    rows = np.concatenate(
-        [
-            random.permutation(np.flatnonzero(labels == each))[: per_class + APART]
-            for each in np.unique(labels)
-        ]
-    )
-    rows = random.permutation(rows)
+    held, asked = features(whole.images), features(queries.images)
+    rows = drawn(whole.labels, per_class + APART)
     return Task(
         train=held[rows],
-        labels=labels[rows],
+        labels=whole.labels[rows],
         gallery=held,
         queries=asked,
-        relevant=Relevance.from_labels(queries.labels, labels),
+        relevant=Relevance.from_labels(queries.labels, whole.labels),
         about={
             "features": said,
             "gallery": len(held),
@@ -82,8 +76,21 @@ def by_labels(name: str, features: Features, said: str, per_class: int = PER_CLA
     )
 
 
-def _gallery(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Pictures and labels of all that is not the test part."""
+def drawn(labels: npt.NDArray[np.int64], per_class: int) -> npt.NDArray[np.int64]:
+    """Up to ``per_class`` rows of every class, by chance, the same for every seed."""
+    random = np.random.default_rng(0)
+    rows = [
+        random.permutation(np.flatnonzero(labels == each))[:per_class] for each in np.unique(labels)
+    ]
+    return random.permutation(np.concatenate(rows))
+
+
+def gallery(name: str) -> ImageData:
+    """All pictures that are not of the test part."""
     parts = [data.load(name, split="train"), data.load(name, split="validation")]
-    images = np.concatenate([part.images for part in parts])
-    return images, np.concatenate([part.labels for part in parts])
+    return ImageData(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        parts[0].classes,
+        tuple(name for part in parts for name in part.names),
+    )
