@@ -60,7 +60,7 @@ def _of_one(drawn: npt.NDArray[np.float32]) -> list[float]:
     slanted = 4 * (down * right) ** 2 / np.maximum(steep, 1e-12)
     wide = _smooth(drawn, 4.0)
     wide = wide - wide.mean()
-    empty = scipy.ndimage.distance_transform_edt(np.pad(~there, 1)) if there.any() else h
+    far: Any = scipy.ndimage.distance_transform_edt(np.pad(~there, 1))
     return [
         float(drawn.mean()),
         float((right**2 - down**2).sum()) / all_steep,
@@ -73,12 +73,13 @@ def _of_one(drawn: npt.NDArray[np.float32]) -> list[float]:
         float((_sizes(~there, None) >= _AREA).sum()),
         float(scipy.ndimage.maximum_filter(drawn, (5, 1)).mean(1).max()),
         float(scipy.ndimage.maximum_filter(drawn, (1, 5)).mean(0).max()),
-        float(np.max(empty)),
+        float(far.max()),
     ]
 
 
 def _smooth(drawn: npt.NDArray[np.float32], width: float) -> npt.NDArray[np.float32]:
-    return np.asarray(scipy.ndimage.gaussian_filter(drawn, width))
+    smooth: Any = scipy.ndimage.gaussian_filter(drawn, width)
+    return smooth
 
 
 def _sizes(there: npt.NDArray[np.bool_], touching: Any) -> npt.NDArray[np.int64]:

@@ -43,7 +43,8 @@ def edges(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     along its own direction, as Canny does (PAMI 1986), but not cut by thresholds.
     """
     smooth = [scipy.ndimage.gaussian_filter(c.astype(np.float32), _SMOOTHING) for c in colours]
-    slopes = np.stack([np.stack(np.gradient(colour)) for colour in smooth])
+    down, right = np.gradient(np.stack(smooth), axis=(1, 2))
+    slopes = np.stack([down, right], 1)
     sizes = np.hypot(slopes[:, 0], slopes[:, 1])
     best = sizes.argmax(0)[None]
     size = np.take_along_axis(sizes, best, 0)[0]
