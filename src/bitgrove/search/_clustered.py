@@ -27,8 +27,8 @@ class ClusteredCodes(PreparedCodes[_core.ClusterIndex]):
 
     Args:
         bits: length of a code, at most 4096.
-        clusters: by default four tenths of the square root of the rows. Codes are held twice, once in
-            the order of their clusters, with four bytes more for each.
+        clusters: by default four tenths of the square root of the rows. Codes are held twice, once
+            in the order of their clusters, with four bytes more for each.
 
     >>> import numpy as np
     >>> index = ClusteredCodes(12)
