@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from bitgrove import recipes
+from bitgrove.metrics import SplitRule, protocol
 from bitgrove.recipes import sh_bdnn, uh_bdnn
 from bitgrove.recipes._hash_codes import tasks
 from bitgrove.recipes._hash_codes._figures import spread
@@ -103,13 +105,22 @@ def test_neighbours_are_those_of_all_distances():
     assert task.relevant.pairs(asked, want.ravel()).mean() > 0.999  # equal distances
 
 
-def test_training_rows_are_as_many_of_each_class_and_in_the_gallery(monkeypatch):
-    monkeypatch.setattr(tasks, "APART", 10)
-    task = tasks.by_labels("digits", tasks.pixels, "", per_class=40)
-    assert np.bincount(task.labels).tolist() == [50] * 10
-    rows = {row.tobytes() for row in task.gallery}
-    assert all(row.tobytes() in rows for row in task.train)
-    assert not rows & {row.tobytes() for row in task.queries}
+def test_training_rows_are_those_that_the_protocol_draws():
+    assert protocol("uh-bdnn").neighbours == tasks.NEIGHBOURS
+    assert tasks.SH_BDNN is protocol("sh-bdnn")
+    few = dataclasses.replace(
+        tasks.SH_BDNN, rule=SplitRule(None, train=40, validation=("class", 9))
+    )
+    task = tasks.by_labels("digits", tasks.pixels, "", few)
+    images, labels = tasks._gallery("digits")
+    random = np.random.default_rng(0)
+    dealt = [random.permutation(np.flatnonzero(labels == each))[:49] for each in range(10)]
+    rows = random.permutation(np.concatenate(dealt))
+    np.testing.assert_array_equal(task.train, tasks.pixels(images)[rows])
+    assert task.labels is not None
+    assert np.bincount(task.labels).tolist() == [49] * 10
+    everyone = tasks.by_labels("digits", tasks.pixels, "", None)
+    assert len(everyone.train) == len(everyone.gallery) == 1438
 
 
 def test_the_spread_is_shown_where_there_are_several():

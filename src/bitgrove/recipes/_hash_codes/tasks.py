@@ -8,17 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import data
-from ...metrics import Relevance
+from ...metrics import Protocol, Relevance, protocol
 from ...search import Flat
 from ._study import Rows, Task
 
 NEIGHBOURS = 50
-"""Right answers of a query without labels."""
+"""Right answers of a query without labels, as in the protocol uh-bdnn."""
 
-PER_CLASS = 3000
-"""Training rows of every class with labels, at most."""
-
-APART = 100
+SH_BDNN = protocol("sh-bdnn")
 
 Features = Callable[[npt.NDArray[np.uint8]], Rows]
 
@@ -51,21 +48,22 @@ def by_neighbours(name: str, features: Features, said: str, rows: int | None = N
     )
 
 
-def by_labels(name: str, features: Features, said: str, per_class: int = PER_CLASS) -> Task:
-    """Right are the rows of the same class; ``per_class`` rows and some more are learnt from.
+def by_labels(name: str, features: Features, said: str, table: Protocol | None = SH_BDNN) -> Task:
+    """Right are the rows of the same class; ``table`` draws the rows that are learnt from.
 
-    The rows more, :data:`APART` of each class, are for a method to see when to stop.
+    Its validation rows are among them: a method that sees when to stop sets rows apart itself.
+    Without a table all rows but the queries are learnt from.
     """
     images, labels = _gallery(name)
     queries = data.load(name, split="test")
     held, asked = features(images), features(queries.images)
     random = np.random.default_rng(0)  # the same rows for every seed
-    rows = np.concatenate(
-        [
-            random.permutation(np.flatnonzero(labels == each))[: per_class + APART]
-            for each in np.unique(labels)
-        ]
-    )
+    rows = np.arange(len(labels))
+    if table is not None:
+        split = table.split(labels, queries.labels, seed=random)
+        classes = len(np.unique(labels))
+        parts = [each.reshape(classes, -1) for each in (split.train, split.validation)]
+        rows = np.concatenate(parts, axis=1).ravel()
     rows = random.permutation(rows)
     return Task(
         train=held[rows],
