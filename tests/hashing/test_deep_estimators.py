@@ -61,6 +61,13 @@ def by_torch(encoder, head, X):
 
 
 @pytest.mark.parametrize("encoder", SMALL, ids=NAMES)
+def test_every_parameter_is_kept_under_its_own_name(encoder):
+    settings = {name: object() for name in encoder.get_params()}
+    made = type(encoder)(**settings)
+    assert {name: getattr(made, name) for name in settings} == settings
+
+
+@pytest.mark.parametrize("encoder", SMALL, ids=NAMES)
 def test_arrays_give_what_the_trained_torch_head_gives(encoder, digits, monkeypatch):
     X, y, Q, _ = digits
     heads = []
