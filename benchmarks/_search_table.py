@@ -61,7 +61,8 @@ def _note(record: dict[str, Any]) -> str:
         f"as many float embeddings of 128 dimensions; recall of the ten nearest; in brackets how "
         "many times faster bitgrove is, the median over rounds in which all take turns. Every "
         "library at its best settings among those tried. Build: processor seconds for SIFT, on two "
-        "threads; bytes: of the saved index."
+        "threads, ours and hnswlib's one after the other, the others' at other hours of a machine "
+        "whose speed changes; bytes: of the saved index."
     ]
     if "codes" in record:
         one = record["codes"]["threads"]["1"]

@@ -65,18 +65,20 @@ def main() -> None:
         try:
             found = run(section, arguments)
             if arguments.builds_only:
-                found = record.get(section, {}) | found
+                known = record.get(section, {})
+                found = known | {"builds": known.get("builds", {}) | found["builds"]}
             record[section] = found
         except Exception:
             traceback.print_exc()
             record[section] = {"failed": traceback.format_exc(limit=3)}
         seconds = round(time.perf_counter() - started)
-        record.setdefault("sections", {})[section] = {
-            "seconds": seconds,
-            "load_before": load_before,
-            "rounds": arguments.rounds,
-        }
-        record["environment"] = environment()
+        if not arguments.builds_only:  # what a build took says itself when it was
+            record.setdefault("sections", {})[section] = {
+                "seconds": seconds,
+                "load_before": load_before,
+                "rounds": arguments.rounds,
+            }
+            record["environment"] = environment()
         write(out, record)
         say(f"{section}: {seconds} s")
     if out:

@@ -1,7 +1,10 @@
 """ITQ and PCAH."""
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy.linalg import orthogonal_procrustes
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -61,6 +64,50 @@ def test_itq_never_quantises_worse_than_before(digits):
     assert np.square(np.where(turned >= 0, 1, -1) - turned).sum() / len(digits) == pytest.approx(
         error[-1]
     )
+
+
+def faiss_rotation(rows, start, iterations):
+    faiss = pytest.importorskip("faiss")
+    matrix = faiss.ITQMatrix(rows.shape[1])
+    matrix.max_iter = iterations
+    first = faiss.Float64Vector()
+    faiss.copy_array_to_vector(start.ravel(), first)
+    matrix.init_rotation = first
+    matrix.train(rows.astype(np.float32))
+    return faiss.vector_to_array(matrix.A).reshape(start.shape).T
+
+
+def test_itq_is_that_of_faiss_but_for_its_transposed_factor(digits):
+    """With U S V' = B'X, the rotation of a step is V U'; faiss's product is (U V)', not it.
+
+    ``U V`` is no solution of the Procrustes problem, and depends on the signs that a decomposition
+    leaves open; with one of these choices it is faiss's rotation.
+    """
+    encoder = PCAH(bits=5).fit(digits)
+    rows = encoder.decision_function(digits).astype(np.float32).astype(np.float64)
+    start = np.linalg.qr(np.random.RandomState(1).normal(size=(5, 5)))[0]
+    np.testing.assert_allclose(faiss_rotation(rows, start, 0), start, atol=1e-6)
+    signs = np.where(rows @ start >= 0, 1.0, -1.0)
+    u, _, vt = np.linalg.svd(signs.T @ rows)
+    theirs = faiss_rotation(rows, start, 1)
+    nearest = min(
+        np.abs(theirs - ((u * choice) @ (choice[:, None] * vt).T).T).max()
+        for choice in map(np.array, itertools.product((1.0, -1.0), repeat=5))
+    )
+    assert nearest < 1e-6
+    assert np.abs(theirs - vt.T @ u.T).max() > 0.1
+    np.testing.assert_allclose(vt.T @ u.T, orthogonal_procrustes(rows, signs)[0], atol=1e-9)
+
+
+def test_itq_loses_no_more_than_faiss(digits):
+    """Its transposed factor makes faiss's error larger, from any start."""
+    rows = PCAH(bits=16).fit(digits).decision_function(digits)
+    for seed in range(3):
+        start = np.linalg.svd(np.random.RandomState(seed).standard_normal((16, 16)))[0]
+        _, errors = rotate(rows, 50, np.random.RandomState(seed))
+        turned = rows @ faiss_rotation(rows, start, 50)
+        theirs = np.square(np.where(turned >= 0, 1, -1) - turned).sum() / len(rows)
+        assert errors[-1] < theirs < errors[0]
 
 
 def test_itq_without_iterations_is_a_random_rotation_of_pcah(digits):

@@ -9,7 +9,7 @@ import pytest
 from bitgrove import recipes
 from bitgrove.metrics import SplitRule, protocol
 from bitgrove.recipes import sh_bdnn, uh_bdnn
-from bitgrove.recipes._hash_codes import tasks
+from bitgrove.recipes._hash_codes import _run, tasks
 from bitgrove.recipes._hash_codes._figures import spread
 
 UNSUPERVISED = ["uh-bdnn", "itq", "pcah", "spectral", "lsh"]
@@ -25,14 +25,14 @@ def quick(monkeypatch):
         plain = method._learn
 
         def learn(self, features, labels, plain=plain):
-            self.rounds, self.iterations = 1, 30
+            self.rounds, self.iterations, self.validation = 1, 10, 200
             plain(self, features, labels)
 
         monkeypatch.setattr(method, "_learn", learn)
 
 
 @pytest.mark.parametrize(("name", "methods"), [("uh-bdnn", UNSUPERVISED), ("sh-bdnn", SUPERVISED)])
-def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, name, methods):
+def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, monkeypatch, name, methods):
     run = recipes.RECIPES[name]
     given = {"seeds": 2, "arm": ["digits", "8"]}
     results = run(tmp_path, **given)
@@ -54,6 +54,7 @@ def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, name, methods):
     page = (tmp_path / "report.html").read_text()
     assert page.count("<tr>") == len(methods) + 1
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(_run, "draw", lambda *_: b"")  # once is enough
     with pytest.raises(ValueError, match="--overwrite replaces it"):
         run(tmp_path, **given)
     for fit in tmp_path.glob("digits/*/*/fit.json"):
@@ -64,6 +65,7 @@ def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, name, methods):
 
 
 def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(_run, "draw", lambda *_: b"")
     run = recipes.RECIPES["uh-bdnn"]
     given = {"arm": ["digits", "itq", "12"]}
     first = run(tmp_path, **given)["outcomes"]
@@ -84,7 +86,7 @@ def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatc
         ({"precision": "bfloat16"}, "precision must be float64 or float32 in uh-bdnn"),
         (
             {"arm": ["mnits"]},
-            "no arm mnits; there are the data sets mnist, cifar10, mnist-10k",
+            "no arm mnits; there are the data sets mnist, cifar10, cifar10-network, mnist-10k",
         ),
         ({"arm": ["0"]}, "code lengths must be at least 1, got 0"),
     ],
@@ -112,7 +114,8 @@ def test_training_rows_are_those_that_the_protocol_draws():
         tasks.SH_BDNN, rule=SplitRule(None, train=40, validation=("class", 9))
     )
     task = tasks.by_labels("digits", tasks.pixels, "", few)
-    images, labels = tasks._gallery("digits")
+    whole = tasks.gallery("digits")
+    images, labels = whole.images, whole.labels
     random = np.random.default_rng(0)
     dealt = [random.permutation(np.flatnonzero(labels == each))[:49] for each in range(10)]
     rows = random.permutation(np.concatenate(dealt))

@@ -83,24 +83,24 @@ class Encoder:
     Args:
         rows: the training rows, ``(n, features)``.
         sizes: widths of the three layers.
-        precision: of the two products with ``rows``, which are most of the work. All else is
-            float64.
+        precision: of the pass there and back. Weights, codes and gradients outside are float64.
     """
 
     def __init__(self, rows: Matrix, sizes: Sequence[int], precision: Precision) -> None:
         self._rows = FewZeros(rows, precision)
         self.used = self._rows.used
-        places = [torch.empty(len(rows), k, dtype=torch.float64) for k in sizes]
-        self._first, self._second, self.codes = places
+        self._type = getattr(torch, precision)
+        places = [torch.empty(len(rows), k, dtype=self._type) for k in sizes]
+        self._first, self._second, self._third = places
         self._back = [torch.empty_like(place) for place in places[:2]]
         self.shapes = tuple(zip((len(self.used), *sizes), sizes, strict=False))
 
     def forward(self, layers: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         """The real codes ``(n, bits)``, overwritten by the next call."""
-        (w1, c1), (w2, c2), (w3, c3) = layers[:3]
+        (w1, c1), (w2, c2), (w3, c3) = self._own(layers)
         self._rows.through(w1, c1, self._first).sigmoid_()
         torch.addmm(c2, self._first, w2.T, out=self._second).sigmoid_()
-        return torch.addmm(c3, self._second, w3.T, out=self.codes)
+        return torch.addmm(c3, self._second, w3.T, out=self._third).double()
 
     def backward(
         self,
@@ -109,19 +109,23 @@ class Encoder:
         gradients: Sequence[tuple[Tensor, Tensor]],
     ) -> None:
         """Write the gradients of the three layers, from that by the codes of the last forward."""
-        (_, _), (w2, _), (w3, _) = layers[:3]
+        _, (w2, _), (w3, _) = self._own(layers)
         (g1, b1), (g2, b2), (g3, b3) = gradients[:3]
         back1, back2 = self._back
-        torch.mm(by_codes.T, self._second, out=g3)
-        torch.sum(by_codes, 0, out=b3)
-        torch.mm(by_codes, w3, out=back2)
+        back3 = by_codes.to(self._type)
+        g3.copy_(back3.T @ self._second)
+        b3.copy_(by_codes.sum(0))
+        torch.mm(back3, w3, out=back2)
         torch.ops.aten.sigmoid_backward.grad_input(back2, self._second, grad_input=back2)
-        torch.mm(back2.T, self._first, out=g2)
-        torch.sum(back2, 0, out=b2)
+        g2.copy_(back2.T @ self._first)
+        b2.copy_(back2.sum(0))
         torch.mm(back2, w2, out=back1)
         torch.ops.aten.sigmoid_backward.grad_input(back1, self._first, grad_input=back1)
-        self._rows.back(back1, g1)
-        torch.sum(back1, 0, out=b1)
+        g1.copy_(self._rows.back(back1))
+        b1.copy_(back1.sum(0))
+
+    def _own(self, layers: Sequence[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+        return [(w.to(self._type), c.to(self._type)) for w, c in layers[:3]]
 
 
 def real_codes(

@@ -27,7 +27,7 @@ class Problem(ABC):
         rows: the training rows, ``(n, features)``.
         sizes: widths of the three layers of the encoder.
         weights: of the terms.
-        precision: of the products with ``rows``.
+        precision: of the pass through the layers and back.
         decoder: ``(in, out)`` of a layer after the encoder.
     """
 

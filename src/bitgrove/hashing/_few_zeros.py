@@ -26,7 +26,7 @@ class FewZeros:
 
     Args:
         rows: in float64.
-        precision: of products with dense features.
+        precision: of the products, and of all that goes in and comes out.
 
     Attributes:
         used: features that are not always 0, dense ones first; all weights are in this order.
@@ -40,31 +40,23 @@ class FewZeros:
         whole = self._often == rows.shape[1]
         dense = rows if whole else rows[:, often]
         self._dense = torch.from_numpy(np.ascontiguousarray(dense, dtype=precision))
-        self._single = precision == "float32"
-        self._sparse = self._turned = None
+        self._sparse = None
         if len(rare):
             sparse: Any = require("scipy.sparse", extra="train", needed_for="bitgrove.hashing")
-            self._sparse = sparse.csr_array(rows[:, rare])
-            self._turned = self._sparse.T.tocsr()
+            self._sparse = sparse.csr_array(rows[:, rare].astype(precision))
+            self._turned = self._sparse.T  # by columns: the slopes are read once, in their order
 
     def through(self, weight: Tensor, bias: Tensor, out: Tensor) -> Tensor:
-        """``rows @ weight.T + bias``, written to ``out``, ``(n, units)`` in float64."""
-        often = weight[:, : self._often].T
-        if self._single:
-            torch.add(self._dense @ often.float(), bias, out=out)
-        else:
-            torch.addmm(bias, self._dense, often, out=out)
+        """``rows @ weight.T + bias``, written to ``out``, ``(n, units)``."""
+        torch.addmm(bias, self._dense, weight[:, : self._often].T, out=out)
         if self._sparse is not None:
             rare = np.ascontiguousarray(weight[:, self._often :].T.numpy())
             out += torch.from_numpy(self._sparse @ rare)
         return out
 
-    def back(self, slope: Tensor, out: Tensor) -> None:
-        """``slope.T @ rows`` for ``(n, units)``, written to ``out``."""
-        often = out[:, : self._often]
-        if self._single:
-            often.copy_(slope.float().T @ self._dense)
-        else:
-            torch.mm(slope.T, self._dense, out=often)
-        if self._turned is not None:
-            out[:, self._often :] = torch.from_numpy(self._turned @ slope.numpy()).T
+    def back(self, slope: Tensor) -> Tensor:
+        """``slope.T @ rows`` for ``(n, units)``, ``(units, features)``."""
+        often = slope.T @ self._dense
+        if self._sparse is None:
+            return often
+        return torch.cat([often, torch.from_numpy(self._turned @ slope.numpy()).T], 1)

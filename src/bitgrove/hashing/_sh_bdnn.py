@@ -57,8 +57,8 @@ class SHBDNN(BDNN):
         rescale: features to [0, 1] by each one's least and the largest range of all, in training;
             the authors' code does not, for features that were projected before. Without it large
             features drive the sigmoids to their ends, where little is learnt.
-        precision: ``"float32"`` takes the products with the rows in float32, in half their time.
-            Whether mAP stays the same was not measured enough to say so.
+        precision: ``"float32"`` takes the pass through the layers and back in float32, in half the
+            time; codes, terms, weights and L-BFGS stay in float64.
         verbose: say a line after each half step, on standard error.
         random_state: of the rotation that ITQ starts from, and of the validation rows.
 

@@ -78,7 +78,7 @@ def run_table(
     results: dict[str, Any] = {"protocol": about, "outcomes": outcomes}
     for dataset in datasets:
         steps.say(f"{dataset}: preparing")
-        task = {**study.datasets, **study.extra}[dataset]()
+        task = {**study.datasets, **study.extra}[dataset](out / dataset)
         about["data"][dataset] = dict(task.about)
         for bits in lengths:
             for method in methods:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,11 @@ class Study:
     name: str
     title: str
     methods: tuple[Method, ...]
-    datasets: Mapping[str, Callable[[], Task]]
-    """Those of the table; each is loaded when its turn comes."""
+    datasets: Mapping[str, Callable[[Path], Task]]
+    """Those of the table; each is made when its turn comes, and may keep files in the folder."""
     bits: tuple[int, ...]
     protocol: Mapping[str, Any]
-    extra: Mapping[str, Callable[[], Task]] = field(default_factory=dict)
+    extra: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
     """Data sets that run only when they are named."""
     options: str = ""
     """Of the command, that say which table this is."""

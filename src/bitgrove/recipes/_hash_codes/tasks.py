@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import data
+from ...data import ImageData
 from ...metrics import Protocol, Relevance, protocol
 from ...search import Flat
 from ._study import Rows, Task
@@ -31,7 +32,7 @@ def by_neighbours(name: str, features: Features, said: str, rows: int | None = N
     Gallery and training rows are those of the training and validation parts, queries the test's.
     ``rows`` takes so many of the gallery, by chance, the same for every seed.
     """
-    images, _ = _gallery(name)
+    images = gallery(name).images
     if rows is not None:
         images = images[np.random.default_rng(0).permutation(len(images))[:rows]]
     held, asked = features(images), features(data.load(name, split="test").images)
@@ -49,28 +50,17 @@ def by_neighbours(name: str, features: Features, said: str, rows: int | None = N
 
 
 def by_labels(name: str, features: Features, said: str, table: Protocol | None = SH_BDNN) -> Task:
-    """Right are the rows of the same class; ``table`` draws the rows that are learnt from.
-
-    Its validation rows are among them: a method that sees when to stop sets rows apart itself.
-    Without a table all rows but the queries are learnt from.
-    """
-    images, labels = _gallery(name)
+    """Right are the rows of the same class; :func:`drawn` says which rows are learnt from."""
+    whole = gallery(name)
     queries = data.load(name, split="test")
-    held, asked = features(images), features(queries.images)
-    random = np.random.default_rng(0)  # the same rows for every seed
-    rows = np.arange(len(labels))
-    if table is not None:
-        split = table.split(labels, queries.labels, seed=random)
-        classes = len(np.unique(labels))
-        parts = [each.reshape(classes, -1) for each in (split.train, split.validation)]
-        rows = np.concatenate(parts, axis=1).ravel()
-    rows = random.permutation(rows)
+    held, asked = features(whole.images), features(queries.images)
+    rows = drawn(whole.labels, table)
     return Task(
         train=held[rows],
-        labels=labels[rows],
+        labels=whole.labels[rows],
         gallery=held,
         queries=asked,
-        relevant=Relevance.from_labels(queries.labels, labels),
+        relevant=Relevance.from_labels(queries.labels, whole.labels),
         about={
             "features": said,
             "gallery": len(held),
@@ -80,8 +70,27 @@ def by_labels(name: str, features: Features, said: str, table: Protocol | None =
     )
 
 
-def _gallery(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Pictures and labels of all that is not the test part."""
+def drawn(labels: npt.NDArray[np.int64], table: Protocol | None = SH_BDNN) -> npt.NDArray[np.int64]:
+    """Rows that a table teaches or chooses by, shuffled; the same for every seed.
+
+    A method that sees when to stop sets rows of them apart itself. Without a table, all rows.
+    """
+    random = np.random.default_rng(0)
+    rows = np.arange(len(labels))
+    if table is not None:
+        split = table.split(labels, labels[:1], seed=random)  # whatever the test images are
+        classes = len(np.unique(labels))
+        parts = [each.reshape(classes, -1) for each in (split.train, split.validation)]
+        rows = np.concatenate(parts, axis=1).ravel()
+    return random.permutation(rows)
+
+
+def gallery(name: str) -> ImageData:
+    """All pictures that are not of the test part."""
     parts = [data.load(name, split="train"), data.load(name, split="validation")]
-    images = np.concatenate([part.images for part in parts])
-    return images, np.concatenate([part.labels for part in parts])
+    return ImageData(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        parts[0].classes,
+        tuple(name for part in parts for name in part.names),
+    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...data import gist
 from ...hashing import CCAITQ, SHBDNN, ClassCodes, SupervisedDiscreteHashing
 from ...metrics import SplitRule
-from .._hash_codes import Method, Study, run_table, tasks
+from .._hash_codes import NETWORK, Method, Study, network_features, run_table, tasks
 
 STUDY = Study(
     name="sh-bdnn",
@@ -46,18 +45,20 @@ STUDY = Study(
         ),
     ),
     datasets={
-        "mnist": partial(tasks.by_labels, "mnist", tasks.pixels, "784 grey values"),
-        "cifar10": partial(tasks.by_labels, "cifar10", gist, "GIST, 320 numbers, ours"),
+        "mnist": lambda _: tasks.by_labels("mnist", tasks.pixels, "784 grey values"),
+        "cifar10": lambda _: tasks.by_labels("cifar10", gist, "GIST, 320 numbers, ours"),
+        "cifar10-network": lambda folder: tasks.by_labels(
+            "cifar10", network_features("cifar10", folder), NETWORK
+        ),
     },
     extra={
-        "mnist-500": partial(
-            tasks.by_labels,
+        "mnist-500": lambda _: tasks.by_labels(
             "mnist",
             tasks.pixels,
             "784 grey values",
             replace(tasks.SH_BDNN, rule=SplitRule(None, train=500, validation=("class", 100))),
         ),
-        "digits": partial(tasks.by_labels, "digits", tasks.pixels, "64 grey values", None),
+        "digits": lambda _: tasks.by_labels("digits", tasks.pixels, "64 grey values", None),
     },
     bits=(8, 16, 24, 32, 48),
     protocol={

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def study(rows: int) -> Study:
                 name="lsh", title="LSH", make=lambda bits, seed, _: LSH(bits, random_state=seed)
             ),
         ),
-        datasets={f"sift-{rows}": partial(descriptors, sizes)},
+        datasets={f"sift-{rows}": lambda _: descriptors(sizes)},
         bits=(8, 16, 24, 32),
         protocol={
             "descriptors": "SIFT-1M computed from BSDS500: not comparable with figures on SIFT1M, "

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...data import gist
 from ...hashing import ITQ, LSH, PCAH, UHBDNN, SpectralHashing
-from .._hash_codes import Method, Study, run_table, tasks
+from .._hash_codes import NETWORK, Method, Study, network_features, run_table, tasks
 
 STUDY = Study(
     name="uh-bdnn",
@@ -36,14 +35,17 @@ STUDY = Study(
         Method(name="lsh", title="LSH", make=lambda bits, seed, _: LSH(bits, random_state=seed)),
     ),
     datasets={
-        "mnist": partial(tasks.by_neighbours, "mnist", tasks.pixels, "784 grey values"),
-        "cifar10": partial(tasks.by_neighbours, "cifar10", gist, "GIST, 320 numbers, ours"),
+        "mnist": lambda _: tasks.by_neighbours("mnist", tasks.pixels, "784 grey values"),
+        "cifar10": lambda _: tasks.by_neighbours("cifar10", gist, "GIST, 320 numbers, ours"),
+        "cifar10-network": lambda folder: tasks.by_neighbours(
+            "cifar10", network_features("cifar10", folder), NETWORK
+        ),
     },
     extra={
-        "mnist-10k": partial(
-            tasks.by_neighbours, "mnist", tasks.pixels, "784 grey values", rows=10_000
+        "mnist-10k": lambda _: tasks.by_neighbours(
+            "mnist", tasks.pixels, "784 grey values", rows=10_000
         ),
-        "digits": partial(tasks.by_neighbours, "digits", tasks.pixels, "64 grey values"),
+        "digits": lambda _: tasks.by_neighbours("digits", tasks.pixels, "64 grey values"),
     },
     bits=(8, 16, 24, 32, 48),
     protocol={
