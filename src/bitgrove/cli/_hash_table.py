@@ -37,8 +37,10 @@ def measured(encoder: HashEncoder, task: Task, name: str, threads: int | None) -
             f"{type(encoder).__name__} does not make: learn with --method subic, or choose another "
             "protocol"
         )
-    scored = _by_look_ups if isinstance(encoder, SuBiC) else _by_distance
-    scores, encoding, ranking = scored(encoder, task, name, threads)
+    if isinstance(encoder, SuBiC):
+        by, (scores, encoding, ranking) = _LOOK_UPS, _by_look_ups(encoder, task, name, threads)
+    else:
+        by, (scores, encoding, ranking) = _HAMMING, _by_distance(encoder, task, name, threads)
     asked, held = len(task.queries), len(task.database)
     drawn = scores.sampled
     return {
@@ -48,7 +50,7 @@ def measured(encoder: HashEncoder, task: Task, name: str, threads: int | None) -
         "queries": asked,
         "database": held,
         "truth": task.truth,
-        "ranking": _LOOK_UPS if isinstance(encoder, SuBiC) else _HAMMING,
+        "ranking": by,
         "protocol": None if table is None else table.name,
         "not_checked": None if table is None else table.not_checked,
         "map": scores.mean_average_precision,

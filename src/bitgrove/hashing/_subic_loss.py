@@ -218,4 +218,4 @@ def block_entries(
         )
     each = bits // blocks
     rows = np.unpackbits(codes, axis=1, count=bits).reshape(len(codes), blocks, each)
-    return np.packbits(rows, axis=2)[:, :, 0] >> (8 - each)
+    return np.packbits(rows, axis=2)[:, :, 0] >> np.uint8(8 - each)

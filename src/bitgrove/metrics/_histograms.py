@@ -112,7 +112,7 @@ class DistanceHistograms:
         rule.check_rows(self._rows())
         form, _, by, rows = rule.numbers()
         drawn = np.empty((len(self.others), orders_of(orders, seed)))
-        _core.drawn_precisions(self.others, self.relevant, form, by, rows, seed, drawn)
+        _core.drawn_precisions(self.others, self.relevant, form, by, rows, int(seed), drawn)
         return sampled(drawn, empty)
 
     def precision_within_radius(self, radius: int = 2, empty: Empty = "zero") -> RadiusPrecision:

@@ -200,7 +200,7 @@ def precisions_of_scores(
                 which,
                 np.ascontiguousarray(mine[local]),
                 numbers,
-                seed,
+                int(seed),
                 some.start,
                 values[some],
                 defined[some],
