@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from bitgrove.search import Flat
+from bitgrove.search import ClusteredCodes, Flat
 
 
 @final
@@ -82,3 +82,12 @@ class OurFlat:
 
     def search(self, queries: npt.NDArray, k: int) -> npt.NDArray[np.integer]:
         return self._index.search(queries, k, threads=1).ids
+
+
+class OurClusters(OurFlat):
+    """``ClusteredCodes``, on one thread."""
+
+    def build(self, base: npt.NDArray, threads: int) -> None:
+        self._index = ClusteredCodes(8 * base.shape[1])
+        self._index.add(base, threads=threads)
+        self._index.build(threads=threads)

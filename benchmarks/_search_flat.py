@@ -12,8 +12,10 @@ from _search_data import Data
 from _search_rounds import K, threads_of_all
 
 OURS, THEIRS = "bitgrove Flat", "faiss IndexBinaryFlat"
+CLUSTERED = "bitgrove ClusteredCodes"
 _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     OURS: ("OurFlat", {}),
+    CLUSTERED: ("OurClusters", {}),
     THEIRS: ("FaissBinaryFlat", {}),
     f"{THEIRS}, counting": ("FaissBinaryFlat", {"heap": False}),
 }
@@ -49,6 +51,9 @@ def measure_flat(data: Data, rounds: int, single: int = 20) -> dict[str, Any]:
             found[f"batch_{batch}"] = {
                 "milliseconds_a_query": {n: quartiles(own) for n, own in times.items()},
                 "times_slower_than_ours": ratios,
+                "times_slower_than_clusters": quartiles(
+                    [t / o for t, o in zip(times[THEIRS], times[CLUSTERED], strict=True)]
+                ),
             }
     return found
 

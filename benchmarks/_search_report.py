@@ -85,6 +85,9 @@ def text(record: dict[str, Any]) -> str:
         for batch in ("batch_1", "batch_64"):
             shown = {n: v[1] for n, v in own[batch]["times_slower_than_ours"].items()}
             lines.append(f"flat, {bits} bits, {batch}: times slower than ours {shown}")
+            clusters = own[batch].get("times_slower_than_clusters")
+            if clusters:
+                lines.append(f"    faiss IndexBinaryFlat: {clusters[1]} times slower than clusters")
     return "\n".join(lines)
 
 

@@ -9,7 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include "../graph/multi/multi_index.hpp"
+#include "../graph/codes/cluster_index.hpp"
+#include "../graph/codes/multi_index.hpp"
 #include "index.hpp"
 
 namespace bitgrove::bindings {
@@ -221,26 +222,27 @@ void build_by_traversal(FanngIndex& index, std::size_t threads, std::uint64_t se
     index.build_by_traversal(options, std::ref(ticker));
 }
 
-void build_tables(MultiIndex& index, std::size_t threads, nb::object progress) {
+void prepare(PreparedIndex& index, std::size_t threads, nb::object progress) {
     Ticker ticker(std::move(progress));
     nb::gil_scoped_release nogil;
     index.build(threads, std::ref(ticker));
 }
 
-std::size_t tables(const MultiIndex& index) {
+std::size_t parts(const PreparedIndex& index) {
     nb::gil_scoped_release nogil;
-    return index.tables();
+    return index.parts();
 }
 
-void look_up(const MultiIndex& index, Bytes queries, std::size_t k, std::size_t threads,
-             Out<float, 2> distances, Out<std::int64_t, 2> ids) {
+void search_prepared(const PreparedIndex& index, Bytes queries, std::size_t k, std::size_t threads,
+                     Out<float, 2> distances, Out<std::int64_t, 2> ids) {
     const Queries asked = queries_of(index, queries, k, threads, distances, ids);
     Ticker ticker{nb::none()};
     nb::gil_scoped_release nogil;
     index.search(asked, std::ref(ticker));
 }
 
-nb::tuple look_up_range(const MultiIndex& index, Bytes queries, float radius, std::size_t threads) {
+nb::tuple range_prepared(const PreparedIndex& index, Bytes queries, float radius,
+                         std::size_t threads) {
     const Queries asked = range_queries(index, queries, threads);
     Ticker ticker{nb::none()};
     std::optional<RangeResult> result;
@@ -289,19 +291,27 @@ void bind_graph(nb::module_& m) {
             "dim"_a, "metric"_a, "dtype"_a)
         .def("restore", &restore_flat, "rows"_a.noconvert(), "ids"_a.noconvert(), "next_id"_a,
              "verify"_a);
-    nb::class_<MultiIndex, FlatIndex>(m, "MultiIndex")
+    nb::class_<PreparedIndex, FlatIndex>(m, "PreparedIndex")
+        .def_prop_ro("parts", &parts)
+        .def("build", &prepare, "threads"_a, "progress"_a.none())
+        .def("search", &search_prepared, "queries"_a.noconvert(), "k"_a, "threads"_a,
+             "distances"_a.noconvert(), "ids"_a.noconvert())
+        .def("range", &range_prepared, "queries"_a.noconvert(), "radius"_a, "threads"_a);
+    nb::class_<MultiIndex, PreparedIndex>(m, "MultiIndex")
         .def(
             "__init__",
             [](MultiIndex* self, std::size_t bits, std::size_t tables) {
                 new (self) MultiIndex(format_of("hamming", "bits", bits), tables);
             },
             "bits"_a, "tables"_a)
-        .def_prop_ro("tables", &tables)
-        .def_prop_ro("scanned", &MultiIndex::scanned)
-        .def("build", &build_tables, "threads"_a, "progress"_a.none())
-        .def("search", &look_up, "queries"_a.noconvert(), "k"_a, "threads"_a,
-             "distances"_a.noconvert(), "ids"_a.noconvert())
-        .def("range", &look_up_range, "queries"_a.noconvert(), "radius"_a, "threads"_a);
+        .def_prop_ro("scanned", &MultiIndex::scanned);
+    nb::class_<ClusterIndex, PreparedIndex>(m, "ClusterIndex")
+        .def(
+            "__init__",
+            [](ClusterIndex* self, std::size_t bits, std::size_t clusters) {
+                new (self) ClusterIndex(format_of("hamming", "bits", bits), clusters);
+            },
+            "bits"_a, "clusters"_a);
     nb::class_<FanngIndex, Index>(m, "FanngIndex")
         .def(
             "__init__",

@@ -1,5 +1,5 @@
-// Multi-index hashing against comparing every row.
-#include "../graph/multi/multi_index.hpp"
+// The exact indexes over codes against comparing every row.
+#include "../graph/codes/multi_index.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "../graph/codes/cluster_index.hpp"
 #include "../graph/random.hpp"
 #include "check.hpp"
 #include "fenced.hpp"
@@ -68,6 +69,31 @@ Found ask(const std::vector<std::uint8_t>& queries, std::size_t bytes, std::size
     return found;
 }
 
+void check_exact(PreparedIndex& index, const FlatIndex& flat, const std::vector<std::uint8_t>& rows,
+                 const std::vector<std::uint8_t>& queries) {
+    const Format& format = flat.format();
+    index.add(rows.data(), 2000, nullptr, 1, {});
+    for (const bool built : {false, true}) {
+        if (built) index.build(2, {});
+        CHECK((index.parts() > 0) == built);
+        for (const std::size_t k : {1, 30, 2500}) {
+            for (const std::size_t threads : {1, 3}) {
+                CHECK(ask(queries, format.row_bytes, k, threads, [&](const Queries& q) {
+                          index.search(q, {});
+                      }) == ask(queries, format.row_bytes, k, 1, [&](const Queries& q) {
+                          flat.search_all(q, {});
+                      }));
+            }
+        }
+        for (const float radius : {-1.0f, 0.0f, 2.5f, 1e9f}) {
+            const Queries all{queries.data(), 9, 1, 2, nullptr, nullptr};
+            const RangeResult a = index.range(all, radius, {});
+            const RangeResult b = flat.range_all(all, radius, {});
+            CHECK(a.limits == b.limits && a.ids == b.ids && a.distances == b.distances);
+        }
+    }
+}
+
 void every_length_and_number_of_tables_is_exact() {
     Random random(2);
     for (const std::size_t bits : {1, 7, 12, 36, 64, 65, 100, 200}) {
@@ -78,25 +104,11 @@ void every_length_and_number_of_tables_is_exact() {
         for (const std::size_t parts :
              {std::size_t{0}, fewest_parts(bits), std::min<std::size_t>(bits, 11)}) {
             MultiIndex index(format, parts);
-            index.add(rows.data(), 2000, nullptr, 1, {});
-            for (const bool built : {false, true}) {
-                if (built) index.build(2, {});
-                for (const std::size_t k : {1, 30, 2500}) {
-                    for (const std::size_t threads : {1, 3}) {
-                        CHECK(ask(queries, format.row_bytes, k, threads, [&](const Queries& q) {
-                                  index.search(q, {});
-                              }) == ask(queries, format.row_bytes, k, 1, [&](const Queries& q) {
-                                  flat.search_all(q, {});
-                              }));
-                    }
-                }
-                for (const float radius : {-1.0f, 0.0f, 2.5f, 1e9f}) {
-                    const Queries all{queries.data(), 9, 1, 2, nullptr, nullptr};
-                    const RangeResult a = index.range(all, radius, {});
-                    const RangeResult b = flat.range_all(all, radius, {});
-                    CHECK(a.limits == b.limits && a.ids == b.ids && a.distances == b.distances);
-                }
-            }
+            check_exact(index, flat, rows, queries);
+        }
+        for (const std::size_t clusters : {0, 1, 300, 5000}) {
+            ClusterIndex index(format, clusters);
+            check_exact(index, flat, rows, queries);
         }
     }
 }
@@ -117,7 +129,7 @@ void impossible_tables_are_refused() {
 
 constexpr Test kTests[] = {
     {"multi index: substrings are the bits in order", substrings_are_the_bits_in_order},
-    {"multi index: every length and number of tables is exact",
+    {"codes: every length and number of tables and clusters is exact",
      every_length_and_number_of_tables_is_exact},
     {"multi index: impossible tables are refused", impossible_tables_are_refused},
 };

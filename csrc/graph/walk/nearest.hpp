@@ -30,8 +30,12 @@ class Nearest {
 
     // Makes room for the next block, and lowers the limit.
     void settle() {
-        const std::size_t held = this->held();
-        if (held < k_ || (held < full_ && limit_ != kFarthest)) return;
+        if (held() >= full_ || limit_ == kFarthest) tighten();
+    }
+
+    // The same, where the least limit is worth more than the time that it takes.
+    void tighten() {
+        if (held() < k_) return;
         Ranked* const first = rows_.get();
         std::nth_element(first, first + k_ - 1, end_, Nearer{ids_});
         limit_ = key_of(first[k_ - 1]);

@@ -29,6 +29,7 @@ struct HammingScan {
     std::size_t n;
     const std::uint32_t* limits;  // n; those past the number of bits mean every row
     std::uint64_t** ends;         // n
+    bool goes_on = true;          // the rows behind these come next, and may be asked for early
 };
 
 using HammingScanFn = void (*)(const HammingScan&);

@@ -215,6 +215,7 @@ template <std::size_t W>
 void whole_groups(const HammingScan& s, std::size_t count) {
     if (s.n <= kFewQueries) {
         const Group group{s.first, count, Words::order<W>};
+        if (!s.goes_on) return all_queries<W>(s, Held<W, false>{s.rows}, group, count, s.rows);
         return all_queries<W>(s, Held<W, true>{s.rows}, group, count, s.rows);
     }
     alignas(64) std::uint64_t turned[W == 1 ? 1 : kScratchWords];

@@ -1,6 +1,7 @@
 """Nearest neighbours: exact indexes, the FANNG graph, search on codes, the vote of neighbours."""
 
 from ._block_codes import BlockCodes as BlockCodes
+from ._clustered import ClusteredCodes as ClusteredCodes
 from ._code_layouts import export_codes as export_codes
 from ._code_layouts import import_codes as import_codes
 from ._fanng import Fanng as Fanng

@@ -20,7 +20,7 @@ from ._storage import Storage, from_bytes, read, to_bytes
 
 _MAX_THREADS = 1 << 12
 
-Native = TypeVar("Native", _core.FlatIndex, _core.MultiIndex, _core.FanngIndex)
+Native = TypeVar("Native", _core.FlatIndex, _core.MultiIndex, _core.ClusterIndex, _core.FanngIndex)
 
 
 class RowIndex(ABC, Generic[Native]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ._clustered import ClusteredCodes
 from ._fanng import Fanng
 from ._flat import Flat
 from ._multi_index import MultiIndexHashing
@@ -12,7 +13,7 @@ from ._storage import settings_of
 
 def load(
     path: str | os.PathLike[str], mmap: bool = False, *, verify: bool | None = None
-) -> Flat | Fanng | MultiIndexHashing:
+) -> Flat | Fanng | MultiIndexHashing | ClusteredCodes:
     """Load an index of the class that saved it; :meth:`Fanng.load` describes the arguments.
 
     Raises:
@@ -28,5 +29,5 @@ def load(
     Flat(dim=3, metric='l2', dtype='float32') with 0 rows
     """
     kind = settings_of(path).get("type")
-    loaded = {"flat": Flat, "multi_index": MultiIndexHashing}.get(str(kind), Fanng)
-    return loaded.load(path, mmap, verify=verify)
+    exact = {index._type: index for index in (Flat, MultiIndexHashing, ClusteredCodes)}
+    return exact.get(str(kind), Fanng).load(path, mmap, verify=verify)

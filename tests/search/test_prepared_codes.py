@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 
 from bitgrove import files
 from bitgrove.interfaces import Index
-from bitgrove.search import Flat, MultiIndexHashing, load
+from bitgrove.search import ClusteredCodes, Flat, MultiIndexHashing, load
 
 from .oracles import nearest, scores
+
+KINDS = [MultiIndexHashing, ClusteredCodes]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def parts(index):
+    return index.tables if isinstance(index, MultiIndexHashing) else index.clusters
 
 
 def near_codes(rng, n, bits, groups=12, flips=0.05):
@@ -47,15 +54,16 @@ def assert_exact(index, queries, rows, ids, ks, radii):
 
 
 @pytest.mark.parametrize("bits", [1, 2, 5, 8, 12, 36, 63, 64, 65, 100, 128, 129, 256, 300])
-def test_equals_comparing_every_bit(simd_level, bits):
+@every_kind
+def test_equals_comparing_every_bit(simd_level, bits, kind):
     rng = np.random.default_rng(bits)
     rows, queries = near_codes(rng, 900, bits), near_codes(rng, 3, bits)
     queries = np.concatenate([queries, rows[:3]])
     ids = rng.permutation(5000)[:900]
-    index = MultiIndexHashing(bits)
+    index = kind(bits)
     index.add(rows, ids)
     index.build()
-    assert 1 <= index.tables <= bits
+    assert 1 <= parts(index) <= bits + 12
     assert_exact(index, queries, rows, ids, [1, 7], [0, 2, bits / 3])
 
 
@@ -70,11 +78,16 @@ def test_any_length_and_any_number_of_tables_is_exact(data):
     queries = np.concatenate([queries, rows[:2]])
     ids = rng.permutation(1000)[:n]
     index = MultiIndexHashing(bits, tables)
-    index.add(rows, ids)
-    index.build()
+    clusters = ClusteredCodes(bits, data.draw(st.integers(1, 500), "clusters"))
+    for one in (index, clusters):
+        one.add(rows, ids)
+        one.build()
     assert index.tables == tables
+    assert clusters.clusters <= n
     k = data.draw(st.integers(1, n + 3), "k")
-    assert_exact(index, queries, rows, ids, [k], [data.draw(st.integers(0, bits), "radius")])
+    radius = data.draw(st.integers(0, bits), "radius")
+    assert_exact(index, queries, rows, ids, [k], [radius])
+    assert_exact(clusters, queries, rows, ids, [k], [radius])
 
 
 def many(bits, n=60_000, seed=0):
@@ -112,21 +125,42 @@ def test_rows_far_from_every_query_are_compared_one_by_one():
     assert index.scanned == 9
 
 
-def test_equal_rows_in_one_bucket_cost_a_scan_and_no_more():
-    index = MultiIndexHashing(16)
+def test_random_codes_of_many_rows_are_found_in_clusters():
+    rng = np.random.default_rng(0)
+    for bits in (64, 100, 700):
+        rows = np.packbits(rng.random((20_000, bits)) < 0.5, axis=1)
+        queries = np.concatenate([rows[:9], np.packbits(rng.random((9, bits)) < 0.5, axis=1)])
+        index, flat = ClusteredCodes(bits), Flat(bits, "hamming", "bits")
+        index.add(rows)
+        flat.add(rows)
+        index.build()
+        assert index.clusters == 56
+        for k in (1, 10, 3000):
+            for got, wanted in zip(index.search(queries, k), flat.search(queries, k), strict=True):
+                np.testing.assert_array_equal(got, wanted)
+        for got, wanted in zip(
+            index.range_search(queries, bits / 3), flat.range_search(queries, bits / 3), strict=True
+        ):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@every_kind
+def test_equal_rows_in_one_bucket_cost_a_scan_and_no_more(kind):
+    index = kind(16)
     index.add(np.zeros((5000, 2), np.uint8))
     index.build()
     found = index.search(np.zeros((2, 2), np.uint8), 3)
     np.testing.assert_array_equal(found.ids, [[0, 1, 2]] * 2)
 
 
-def test_results_do_not_depend_on_threads():
+@every_kind
+def test_results_do_not_depend_on_threads(kind):
     rows, queries = many(64, 20_000)
     queries = np.concatenate([queries, rows[:60]])
-    one = MultiIndexHashing(64)
+    one = kind(64)
     one.add(rows)
     one.build(threads=1)
-    other = MultiIndexHashing(64)
+    other = kind(64)
     other.add(rows)
     other.build(threads=3)
     expected = one.search(queries, 5, threads=1)
@@ -135,19 +169,20 @@ def test_results_do_not_depend_on_threads():
             np.testing.assert_array_equal(got, wanted)
 
 
-def test_is_exact_before_the_build_and_after_every_change():
+@every_kind
+def test_is_exact_before_the_build_and_after_every_change(kind):
     rng = np.random.default_rng(3)
     rows, queries = near_codes(rng, 3000, 40, 900), near_codes(rng, 4, 40, 900)
     queries = np.concatenate([queries, rows[:9]])
     ids = np.arange(3000)
-    index = MultiIndexHashing(40)
+    index = kind(40)
     index.add(rows[:1500])
     assert_exact(index, queries, rows[:1500], ids[:1500], [4], [3])
     index.build()
     assert_exact(index, queries, rows[:1500], ids[:1500], [4], [3])
     index.add(rows[1500:1600])  # compared one by one
     assert_exact(index, queries, rows[:1600], ids[:1600], [4], [3])
-    index.add(rows[1600:])  # so many that the tables are made anew
+    index.add(rows[1600:])  # so many that it is prepared anew
     assert_exact(index, queries, rows, ids, [4], [3])
     gone = rng.permutation(3000)[:700]
     index.remove(gone)
@@ -156,31 +191,32 @@ def test_is_exact_before_the_build_and_after_every_change():
     rows[kept[:50]] = rows[kept[50:100]]
     index.update(kept[:50], rows[kept[:50]])
     assert_exact(index, queries, rows[kept], kept, [4], [3])
-    assert index.tables > 0
+    assert parts(index) > 0
 
 
-def test_comes_back_from_a_file_from_its_log_and_from_a_copy(tmp_path):
+@every_kind
+def test_comes_back_from_a_file_from_its_log_and_from_a_copy(kind, tmp_path):
     rng = np.random.default_rng(0)
     rows = near_codes(rng, 700, 36)
-    index = MultiIndexHashing(36, 3)
+    index = kind(36, 3)
     index.add(rows[:600], rng.permutation(2000)[:600])
     path = tmp_path / "a.index"
     index.save(path)
-    assert load(path).tables == 0
+    assert parts(load(path)) == 0
     index.build()
     index.add(rows[600:])
     index.remove(index.ids[:5])
     index.save(path)  # into the log
     copies = [
         load(path),
-        MultiIndexHashing.load(path, mmap=True),
+        kind.load(path, mmap=True),
         copy.deepcopy(index),
         pickle.loads(pickle.dumps(index)),
     ]
     expected = index.search(rows[:20], 9)
     for again in copies:
-        assert isinstance(again, MultiIndexHashing)
-        assert again.tables == 3
+        assert isinstance(again, kind)
+        assert parts(again) == 3
         assert again.settings() == index.settings()
         np.testing.assert_array_equal(again.search(rows[:20], 9).ids, expected.ids)
 
@@ -205,17 +241,19 @@ def test_forged_settings_are_refused(forgery, message):
         MultiIndexHashing.from_arrays(index.arrays(), index.settings() | forgery)
 
 
-def test_padding_bits_in_a_file_are_refused_and_harmless_unverified(tmp_path):
+@every_kind
+def test_padding_bits_in_a_file_are_refused_and_harmless_unverified(kind):
     arrays = {"vectors": np.full((300, 2), 255, np.uint8), "ids": np.arange(300)}
-    settings = MultiIndexHashing(12).settings() | {"next_id": 300, "built": True}
+    settings = kind(12).settings() | {"next_id": 300, "built": True}
     with pytest.raises(ValueError, match="vectors row 0"):
-        MultiIndexHashing.from_arrays(arrays, settings)
-    index = MultiIndexHashing.from_arrays(arrays, settings, verify=False)
+        kind.from_arrays(arrays, settings)
+    index = kind.from_arrays(arrays, settings, verify=False)
     assert len(index.search(np.zeros((1, 2), np.uint8), 300).ids[0]) == 300
 
 
-def test_a_damaged_file_is_refused(tmp_path):
-    index = MultiIndexHashing(12)
+@every_kind
+def test_a_damaged_file_is_refused(kind, tmp_path):
+    index = kind(12)
     index.add(np.zeros((50, 2), np.uint8))
     index.save(tmp_path / "a.index")
     content = bytearray((tmp_path / "a.index").read_bytes())
@@ -223,6 +261,23 @@ def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "a.index").write_bytes(content)
     with pytest.raises(files.FileFormatError, match="damaged"):
         load(tmp_path / "a.index")
+
+
+def test_forged_numbers_of_clusters_are_refused():
+    index = ClusteredCodes(36)
+    for forged in (-1, True, 1 << 32):
+        with pytest.raises(ValueError, match="clusters in 0"):
+            ClusteredCodes.from_arrays(index.arrays(), index.settings() | {"clusters": forged})
+    with pytest.raises(ValueError, match="type must be 'clustered'"):
+        ClusteredCodes.from_arrays(index.arrays(), MultiIndexHashing(36).settings())
+
+
+def test_codes_too_long_for_clusters_are_refused():
+    ClusteredCodes(4096)
+    with pytest.raises(ValueError, match="at most 4096 bits, got 4097"):
+        ClusteredCodes(4097)
+    with pytest.raises(ValueError, match="clusters must be at least 1"):
+        ClusteredCodes(12, 0)
 
 
 @pytest.mark.parametrize(
@@ -241,8 +296,9 @@ def test_impossible_arguments_are_refused(arguments, error, message):
         MultiIndexHashing(*arguments)
 
 
-def test_wrong_codes_are_refused():
-    index = MultiIndexHashing(12)
+@every_kind
+def test_wrong_codes_are_refused(kind):
+    index = kind(12)
     assert isinstance(index, Index)
     index.build()
     for method in (index.add, lambda rows: index.search(rows, 1)):
@@ -262,9 +318,10 @@ def test_wrong_codes_are_refused():
     np.testing.assert_array_equal(found.distances, [[np.inf, np.inf]])
 
 
-def test_searches_and_changes_may_run_side_by_side():
+@every_kind
+def test_searches_and_changes_may_run_side_by_side(kind):
     rows, _ = many(32, 4000)
-    index = MultiIndexHashing(32)
+    index = kind(32)
     index.add(rows)
     index.build()
     expected = index.search(rows[:20], 1).distances

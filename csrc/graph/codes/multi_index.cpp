@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <new>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "../fork.hpp"
@@ -14,7 +12,8 @@
 
 namespace bitgrove::graph {
 
-MultiIndex::MultiIndex(const Format& format, std::size_t parts) : FlatIndex(format), parts_(parts) {
+MultiIndex::MultiIndex(const Format& format, std::size_t parts)
+    : PreparedIndex(format), wanted_(parts) {
     if (format.dtype != Dtype::bits) throw std::invalid_argument("multi-index hashing takes bits");
     const std::size_t least = fewest_parts(format.dim);
     if (parts != 0 && (parts < least || parts > format.dim)) {
@@ -24,7 +23,7 @@ MultiIndex::MultiIndex(const Format& format, std::size_t parts) : FlatIndex(form
     }
 }
 
-std::size_t MultiIndex::tables() const {
+std::size_t MultiIndex::parts() const {
     const auto lock = reading();
     return made_ ? made_->tables.size() : 0;
 }
@@ -36,53 +35,14 @@ void MultiIndex::drop() {
 }
 
 void MultiIndex::make(std::size_t threads, const Tick& tick) {
-    const std::size_t parts = parts_ ? parts_ : best_parts(format().dim, rows_.size());
+    const std::size_t parts = wanted_ ? wanted_ : best_parts(format().dim, rows_.size());
     auto made = std::make_unique<const SubstringTables>(make_tables(rows_, parts, threads, tick));
     const auto alone = access().alone();
     std::swap(made_, made);
 }
 
-void MultiIndex::build(std::size_t threads, const Tick& tick) {
-    const Changing changing(*this);
-    make(threads, tick);
-}
-
-void MultiIndex::make_if_possible(std::size_t threads) {
-    try {
-        make(threads, {});
-    } catch (const std::bad_alloc&) {
-    } catch (const std::system_error&) {  // no thread
-    }
-}
-
-// Rows move up, so the tables are made anew.
-void MultiIndex::change(const std::int64_t* ids, std::size_t count, const std::uint8_t* rows,
-                        std::size_t threads) {
-    const Changing changing(*this);
-    const std::vector<Row> gone = distinct_rows(ids, count);
-    if (rows) rows_.check(rows, count, ids, true);
-    const bool had = made_ != nullptr;
-    drop();
-    replace(gone, rows, rows ? count : 0, rows ? ids : nullptr);
-    if (had) make_if_possible(threads);
-}
-
-void MultiIndex::add(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                     std::size_t threads, const Tick& tick) {
-    FlatIndex::add(rows, count, ids, threads, tick);
-    const Changing changing(*this);
-    if (made_ && rows_.size() - made_->rows > std::max<std::size_t>(1024, made_->rows / 8)) {
-        make_if_possible(threads);
-    }
-}
-
-void MultiIndex::remove(const std::int64_t* ids, std::size_t count, std::size_t threads) {
-    change(ids, count, nullptr, threads);
-}
-
-void MultiIndex::update(const std::uint8_t* rows, std::size_t count, const std::int64_t* ids,
-                        std::size_t threads, const Tick&) {
-    change(ids, count, rows, threads);
+std::optional<std::size_t> MultiIndex::made_of() const {
+    return made_ ? std::optional(made_->rows) : std::nullopt;
 }
 
 template <typename Work>
