@@ -6,6 +6,7 @@
 #include "../dispatch/table.hpp"
 #include "../graph/parallel.hpp"
 #include "../metrics/average_precision.hpp"
+#include "../metrics/random_order.hpp"
 #include "../metrics/slices.hpp"
 #include "../runtime/value.hpp"
 #include "module.hpp"
@@ -57,6 +58,22 @@ void of_counts(In<std::uint32_t, 2> others, In<std::uint32_t, 2> relevant, std::
     }
 }
 
+// A value for each query and drawn order, NaN where there is nothing to divide by.
+void drawn_of_counts(In<std::uint32_t, 2> others, In<std::uint32_t, 2> relevant, std::size_t form,
+                     std::size_t divisor, std::size_t at, std::uint64_t seed,
+                     Out<double, 2> values) {
+    const std::size_t n = others.shape(0), groups = others.shape(1), orders = values.shape(1);
+    require(relevant.shape(0) == n && relevant.shape(1) == groups && values.shape(0) == n,
+            "[drawn_precisions] others and relevant (n, groups), values (n, orders)");
+    const Rule rule = rule_of(form, 0, divisor, at);
+    nb::gil_scoped_release nogil;
+    RandomOrder order(rule);
+    for (std::size_t q = 0; q < n; ++q) {
+        order.draw(others.data() + q * groups, relevant.data() + q * groups, groups, seed, q,
+                   values.data() + q * orders, orders);
+    }
+}
+
 // Sizes of the groups of equal numbers in two sorted rows that are merged.
 void merge(const std::vector<double>& others, const std::vector<double>& relevant,
            std::vector<std::uint32_t>& n_others, std::vector<std::uint32_t>& n_relevant) {
@@ -74,25 +91,34 @@ void merge(const std::vector<double>& others, const std::vector<double>& relevan
     }
 }
 
+// By every rule (form, ties, divisor, at), and in orders drawn for the first of them.
 template <typename T>
 void of_scores(In<T, 2> scores, bool higher_is_better, In<std::uint64_t, 2> masks,
-               In<std::uint32_t, 1> mask_of, In<std::int64_t, 1> own, std::size_t form,
-               std::size_t ties, std::size_t divisor, std::size_t at, Out<double, 1> values,
-               Out<double, 1> defined, std::size_t threads) {
-    const std::size_t n = scores.shape(0), rows = scores.shape(1);
+               In<std::uint32_t, 1> mask_of, In<std::int64_t, 1> own, In<std::uint64_t, 2> rules,
+               std::uint64_t seed, std::size_t first, Out<double, 2> values, Out<double, 2> defined,
+               Out<double, 2> drawn, std::size_t threads) {
+    const std::size_t n = scores.shape(0), rows = scores.shape(1), count = rules.shape(0);
     require(masks.shape(1) >= (rows + 63) / 64, "[average_precisions] a mask must have all rows");
-    require(mask_of.shape(0) == n && own.shape(0) == n && values.shape(0) == n &&
-                defined.shape(0) == n && threads >= 1,
-            "[average_precisions] one mask, own row, value and probability for each query");
+    require(mask_of.shape(0) == n && own.shape(0) == n && drawn.shape(0) == n && threads >= 1,
+            "[average_precisions] one mask, own row and set of drawn orders for each query");
+    require(count >= 1 && rules.shape(1) == 4, "[average_precisions] rules of four numbers");
+    for (const auto& out : {values, defined}) {
+        require(out.shape(0) == n && out.shape(1) == count,
+                "[average_precisions] a value and a probability for each query and rule");
+    }
     for (std::size_t q = 0; q < n; ++q) {
         require(mask_of.data()[q] < masks.shape(0), "[average_precisions] no such mask");
     }
-    const Rule rule = rule_of(form, ties, divisor, at);
+    std::vector<Rule> asked;
+    for (const std::uint64_t* r = rules.data(); asked.size() < count; r += 4) {
+        asked.push_back(rule_of(r[0], r[1], r[2], r[3]));
+    }
     nb::gil_scoped_release nogil;
-    const AveragePrecision precision(rule);
+    const std::vector<AveragePrecision> precisions(asked.begin(), asked.end());
     const auto work = [&](std::size_t begin, std::size_t end, std::size_t) {
         std::vector<double> others, relevant;
         std::vector<std::uint32_t> n_others, n_relevant;
+        RandomOrder order(asked.front());
         for (std::size_t q = begin; q < end; ++q) {
             const T* row = scores.data() + q * rows;
             const std::uint64_t* mask = masks.data() + mask_of.data()[q] * masks.shape(1);
@@ -106,9 +132,14 @@ void of_scores(In<T, 2> scores, bool higher_is_better, In<std::uint64_t, 2> mask
             std::sort(others.begin(), others.end());
             std::sort(relevant.begin(), relevant.end());
             merge(others, relevant, n_others, n_relevant);
-            const Score score = precision.of(n_others.data(), n_relevant.data(), n_others.size());
-            values.data()[q] = score.value;
-            defined.data()[q] = score.defined;
+            for (std::size_t r = 0; r < count; ++r) {
+                const Score score =
+                    precisions[r].of(n_others.data(), n_relevant.data(), n_others.size());
+                values.data()[q * count + r] = score.value;
+                defined.data()[q * count + r] = score.defined;
+            }
+            order.draw(n_others.data(), n_relevant.data(), n_others.size(), seed, first + q,
+                       drawn.data() + q * drawn.shape(1), drawn.shape(1));
         }
     };
     graph::parallel_blocks(n, 1, threads, "", {}, work);
@@ -118,8 +149,8 @@ template <typename T>
 void bind_of_scores(nb::module_& m) {
     m.def("average_precisions_of_scores", &of_scores<T>, "scores"_a.noconvert(),
           "higher_is_better"_a, "masks"_a.noconvert(), "mask_of"_a.noconvert(), "own"_a.noconvert(),
-          "form"_a, "ties"_a, "divisor"_a, "at"_a, "values"_a.noconvert(), "defined"_a.noconvert(),
-          "threads"_a);
+          "rules"_a.noconvert(), "seed"_a, "first"_a, "values"_a.noconvert(),
+          "defined"_a.noconvert(), "drawn"_a.noconvert(), "threads"_a);
 }
 
 }  // namespace
@@ -138,6 +169,8 @@ void bind_metrics(nb::module_& m) {
              "threads"_a);
     m.def("average_precisions", &of_counts, "others"_a.noconvert(), "relevant"_a.noconvert(),
           "form"_a, "ties"_a, "divisor"_a, "at"_a, "values"_a.noconvert(), "defined"_a.noconvert());
+    m.def("drawn_precisions", &drawn_of_counts, "others"_a.noconvert(), "relevant"_a.noconvert(),
+          "form"_a, "divisor"_a, "at"_a, "seed"_a, "values"_a.noconvert());
     bind_of_scores<float>(m);
     bind_of_scores<double>(m);
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bitgrove/binary_dots.hpp"
+#include "bitgrove/block_scan.hpp"
 #include "bitgrove/byte_dots.hpp"
 #include "bitgrove/distance.hpp"
 #include "bitgrove/distance_rows.hpp"
@@ -33,6 +34,7 @@ struct Kernels {
     HammingCountsFn hamming_counts;
     DistanceKernels distance;
     DistanceRowsKernels distance_rows;
+    BlockScanFn block_scan;
     const DotScanKernels* dot_scan;
     SignKernels sign;
     const BinaryDotsKernels* binary_dots;

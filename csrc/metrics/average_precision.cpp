@@ -31,10 +31,6 @@ struct AveragePrecision::Place {
     double n, r;          // rows and relevant rows here
 };
 
-struct AveragePrecision::Peak {
-    double hits, precision;
-};
-
 AveragePrecision::AveragePrecision(Rule rule) : rule_(rule) {
     if (rule.form == Form::interp21 && rule.ties == Ties::expected) {
         throw std::invalid_argument("[average_precision] interp21 has no expected value here");
@@ -72,23 +68,9 @@ double AveragePrecision::sum(const Place& p) const {
 }
 
 // Precision rises along a run of relevant rows, so its last is the peak.
-AveragePrecision::Peak AveragePrecision::peak(const Place& p) const {
+Peak AveragePrecision::peak(const Place& p) const {
     const double end = p.before + (rule_.ties == Ties::optimistic ? p.r : p.n);
     return {p.hits + p.r, (p.hits + p.r) / end};
-}
-
-// Mean over 21 recalls of the best precision from there on.
-double AveragePrecision::interpolated(const std::vector<Peak>& peaks, double divisor) const {
-    double sum = 0, best = 0;
-    std::size_t left = peaks.size();
-    for (int k = 20; k >= 0; --k) {
-        const double hits = std::max(1.0, std::ceil(k * divisor / 20));
-        while (left > 0 && peaks[left - 1].hits >= hits) {
-            best = std::max(best, peaks[--left].precision);
-        }
-        sum += best;
-    }
-    return sum / 21;
 }
 
 // The group that the last row that counts lies in: `room` of its rows count, and which do is a

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "peaks.hpp"
+
 namespace bitgrove::metrics {
 
 enum class Form { rectangle, trapezoid, interp21 };
@@ -39,12 +41,10 @@ class AveragePrecision {
 
   private:
     struct Place;  // of a group in the ranking
-    struct Peak;   // of precision, and up to how many hits it holds
 
     double run(double hits, double start, double n) const;
     double mean_run(const Place& place, double rows) const;
     double sum(const Place& place) const;
-    double interpolated(const std::vector<Peak>& peaks, double divisor) const;
     Peak peak(const Place& place) const;
     Score cut(const Place& place, double room, double sum, std::vector<Peak>& peaks,
               double divisor) const;

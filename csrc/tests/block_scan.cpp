@@ -50,7 +50,7 @@ void every_level_appends_the_rows_that_adding_up_finds() {
                                       1000,          table.data(), least,  room.data()};
                     const auto wanted = expected(s);
                     for (const auto& level : available()) {
-                        const std::uint32_t* end = block_scan_of(level)(s);
+                        const std::uint32_t* end = level.block_scan(s);
                         CHECK(std::vector<std::uint32_t>(
                                   room.data(), const_cast<std::uint32_t*>(end)) == wanted);
                     }
@@ -65,7 +65,7 @@ void the_largest_sums_fit() {
     std::vector<std::uint32_t> room(kBlockGroup + 1);
     for (const auto& level : available()) {
         const auto count = [&](std::uint32_t least) {
-            return block_scan_of(level)(
+            return level.block_scan(
                        {groups.data(), 1, kMaxBlocks, 256, 0, table.data(), least, room.data()}) -
                    room.data();
         };

@@ -49,13 +49,13 @@ bool asked_for(std::string_view name, int count, char** words) {
 
 int main(int count, char** words) {
     for (const auto tests :
-         {binary_dots_tests(),  block_scan_tests(),    byte_dots_tests(),   cluster_tests(),
-          container_tests(),    distance_rows_tests(), distance_tests(),    dot_scan_tests(),
-          fanng_paper_tests(),  fern_sums_tests(),     ferns_tests(),       forest_tests(),
-          graph_life_tests(),   graph_memory_tests(),  graph_tests(),       hamming_counts_tests(),
-          hamming_scan_tests(), json_tests(),          multi_index_tests(), pointwise_tests(),
-          real_dots_tests(),    runtime_tests(),       sign_dots_tests(),   sign_tests(),
-          split_dots_tests(),   taps_tests()}) {
+         {binary_dots_tests(),  block_scan_tests(),    byte_dots_tests(), cluster_tests(),
+          container_tests(),    distance_rows_tests(), distance_tests(),  dot_scan_tests(),
+          fanng_paper_tests(),  fern_sums_tests(),     ferns_tests(),     forest_tests(),
+          graph_life_tests(),   graph_memory_tests(),  graph_tests(),     hamming_counts_tests(),
+          hamming_scan_tests(), json_tests(),          metrics_tests(),   multi_index_tests(),
+          pointwise_tests(),    real_dots_tests(),     runtime_tests(),   sign_dots_tests(),
+          sign_tests(),         split_dots_tests(),    taps_tests()}) {
         for (const Test& test : tests) {
             if (!asked_for(test.name, count, words)) continue;
             std::printf("%s\n", test.name);

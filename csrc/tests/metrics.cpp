@@ -8,6 +8,7 @@
 #include "../dispatch/table.hpp"
 #include "../graph/random.hpp"
 #include "../metrics/average_precision.hpp"
+#include "../metrics/random_order.hpp"
 #include "../metrics/slices.hpp"
 #include "check.hpp"
 
@@ -122,12 +123,37 @@ void a_tied_pair_is_ranked_both_ways() {
               .defined == 0);
 }
 
+// Places of two relevant rows among four, no two pairs of which are worth as much; within five
+// standard deviations.
+void every_order_of_a_tie_is_drawn_as_often() {
+    constexpr std::size_t draws = 60'000;
+    const std::uint32_t others[] = {2}, relevant[] = {2}, few[] = {1}, many[] = {70};
+    std::vector<double> values(draws);
+    RandomOrder({Form::rectangle, Ties::expected, Divisor::hits, 0})
+        .draw(others, relevant, 1, 7, 3, values.data(), draws);
+    for (double first = 1; first <= 4; ++first) {
+        for (double second = first + 1; second <= 4; ++second) {
+            const double value = (1 / first + 2 / second) / 2;
+            std::size_t seen = 0;
+            for (const double drawn : values) seen += near(drawn, value);
+            CHECK(std::abs(static_cast<double>(seen) - draws / 6.0) < 5 * 91);
+        }
+    }
+    // Nearly all of 71 rows are relevant: the one that is not is drawn.
+    RandomOrder({Form::rectangle, Ties::expected, Divisor::hits, 1})
+        .draw(few, many, 1, 7, 3, values.data(), draws);
+    std::size_t nothing = 0;
+    for (const double drawn : values) nothing += std::isnan(drawn);
+    CHECK(std::abs(static_cast<double>(nothing) - draws / 71.0) < 5 * 29);
+}
+
 constexpr Test kTests[] = {
     {"metrics: slices count rows of any number for any threads",
      slices_count_rows_of_any_number_for_any_threads},
     {"metrics: what would be read past the end is refused",
      what_would_be_read_past_the_end_is_refused},
     {"metrics: a tied pair is ranked both ways", a_tied_pair_is_ranked_both_ways},
+    {"metrics: every order of a tie is drawn as often", every_order_of_a_tie_is_drawn_as_often},
 };
 
 }  // namespace

@@ -133,6 +133,49 @@ def test_a_protocol_that_draws_its_queries_needs_no_test_part(tmp_path, capsys):
     assert "there is no protocol 'no'" in capsys.readouterr().err
 
 
+def test_blocks_are_ranked_by_real_queries_as_their_protocol_says(files, capsys):
+    folder, rows, labels = files
+    encoder = learnt(folder, "--method", "subic", "--bits", "6", "--set", "width=4")
+    loaded = hashing.load(encoder)
+    said(capsys)
+    words = [str(encoder), str(folder / "base.npz"), "--queries", str(folder / "query.npz")]
+    assert run(["hash", "evaluate", *words, "--protocol", "subic", "--json"]) == 0
+    found = json.loads(said(capsys))
+    asked = loaded.decision_function(rows[200:])
+    entries = asked.reshape(30, 3, 4).argmax(2)  # the queries are the database
+    scores = np.array(
+        [[sum(q[4 * b + e[b]] for b in range(3)) for e in entries] for q in asked.astype("f4")]
+    )
+    truth = metrics.Relevance.from_labels(labels[200:], labels[200:])
+    options = {"ap": "interp21", "higher_is_better": True}
+    for ties in ("optimistic", "pessimistic"):
+        value = metrics.average_precision_of_scores(scores, truth, ties=ties, **options)
+        assert found[f"map_{ties}"] == pytest.approx(value)
+    assert found["map_pessimistic"] < found["map_sampled"]["mean"] < found["map_optimistic"]
+    assert found["map_sampled"]["orders"] == 32
+    assert (found["map"], found["precision_within_2"], found["empty_balls"]) == (None, None, None)
+    assert (found["queries"], found["database"]) == (30, 30)
+    assert run(["hash", "evaluate", *words, "--protocol", "subic"]) == 0
+    table = said(capsys)
+    assert "mean over 32 random orders" in table
+    assert "ranked by         real-valued queries against codes" in table
+    assert "empty balls" not in table
+    assert run(["hash", "evaluate", *words, "--json"]) == 0  # no protocol, but blocks
+    found = json.loads(said(capsys))
+    scores = next(loaded.index(loaded.encode(rows[:200])).scores(asked.astype("f4")))
+    truth = metrics.Relevance.from_labels(labels[200:], labels[:200])
+    value = metrics.average_precision_of_scores(scores, truth, higher_is_better=True)
+    assert found["map"] == pytest.approx(value)
+    other = learnt(folder, "--bits", "6")
+    assert run(["hash", "evaluate", str(other), *words[1:], "--protocol", "subic"]) == 1
+    assert "which ITQ does not make: learn with --method subic" in capsys.readouterr().err
+    narrow = folder / "narrow.npz"
+    np.savez(narrow, features=rows[200:, :5], labels=labels[200:])
+    words = [str(encoder), str(folder / "base.npz"), "--queries", str(narrow)]
+    assert run(["hash", "evaluate", *words]) == 1
+    assert "5 features" in capsys.readouterr().err
+
+
 def test_the_parts_of_pictures_can_be_encoded_apart(tmp_path, capsys):
     out, codes = tmp_path / "e.bgh", tmp_path / "c.npy"
     assert run(["hash", "fit", "digits", "--out", str(out), "--bits", "8"]) == 0

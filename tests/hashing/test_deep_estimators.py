@@ -61,6 +61,13 @@ def by_torch(encoder, head, X):
 
 
 @pytest.mark.parametrize("encoder", SMALL, ids=NAMES)
+def test_every_parameter_is_kept_under_its_own_name(encoder):
+    settings = {name: object() for name in encoder.get_params()}
+    made = type(encoder)(**settings)
+    assert {name: getattr(made, name) for name in settings} == settings
+
+
+@pytest.mark.parametrize("encoder", SMALL, ids=NAMES)
 def test_arrays_give_what_the_trained_torch_head_gives(encoder, digits, monkeypatch):
     X, y, Q, _ = digits
     heads = []
@@ -190,6 +197,22 @@ def test_what_cannot_be_learnt_from_is_refused(encoder, digits):
         clone(encoder).fit(X, y + 0.5)
     with pytest.raises(ValueError, match=r"training diverged\. Lower lr"):
         clone(encoder).set_params(lr=1e30, optimizer="sgd", epochs=20).fit(X, y)
+
+
+def test_subic_ranks_codes_by_the_numbers_of_the_query():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 4)), np.arange(30) % 3
+    encoder = SuBiC(6, width=4, hidden=(), epochs=1).fit(X, y)
+    values = encoder.decision_function(X[:7]).astype(np.float32)
+    entries = encoder.decision_function(X).reshape(30, 3, 4).argmax(2)
+    index = encoder.index(encoder.encode(X))
+    scores = np.concatenate(list(index.scores(values)))
+    for i in range(7):
+        for j in range(30):
+            wanted = sum(values[i, 4 * b + entries[j, b]] for b in range(3))
+            assert scores[i, j] == pytest.approx(wanted)
+    assert len(np.unique(scores)) > 20
+    np.testing.assert_array_equal(index.search(values, 1).distances[:, 0], scores.max(1))
 
 
 @pytest.mark.parametrize(

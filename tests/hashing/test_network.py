@@ -21,6 +21,7 @@ from bitgrove.hashing import (
     SuBiCLoss,
     TripletHashLoss,
     block_codes,
+    block_entries,
 )
 from bitgrove.interfaces import PackedCodes
 from bitgrove.training import (
@@ -214,6 +215,10 @@ def test_block_codes_are_the_numbers_of_the_largest_entries():
         ]
         wanted = np.packbits([[int(c) for c in line] for line in text], axis=1)
         np.testing.assert_array_equal(block_codes(values, blocks=blocks, width=width), wanted)
+        entries = values.reshape(6, blocks, width).argmax(2)
+        found = block_entries(wanted, blocks=blocks, width=width)
+        np.testing.assert_array_equal(found, entries)
+        assert found.dtype == np.uint8
     np.testing.assert_array_equal(block_codes(np.zeros((1, 8)), blocks=2, width=4), [[0]])
 
 
@@ -239,6 +244,17 @@ def test_block_codes_are_the_numbers_of_the_largest_entries():
         (lambda: BlockHead(4, blocks=2, width=3), ValueError, "width must be a power of 2"),
         (lambda: block_codes(np.zeros((2, 7)), blocks=2, width=4), ValueError, r"\(n, 8\)"),
         (lambda: block_codes([[np.nan, 0]], blocks=1, width=2), ValueError, "NaN"),
+        (lambda: block_entries(np.zeros((2, 2), int), blocks=2, width=4), TypeError, "uint8"),
+        (
+            lambda: block_entries(np.zeros((2, 2), np.uint8), blocks=2, width=4),
+            ValueError,
+            r"\(n, 1\)",
+        ),
+        (
+            lambda: block_entries(np.zeros((2, 2), np.uint8), blocks=1, width=512),
+            ValueError,
+            "at most 256",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make, error, message):

@@ -5,6 +5,7 @@ import pytest
 
 from bitgrove.metrics import (
     Relevance,
+    SplitRule,
     average_precision_of_scores,
     euclidean_neighbours,
     evaluate,
@@ -55,6 +56,52 @@ def test_splits_have_the_sizes_of_the_tables(name, sizes):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "queries", "train", "apart"),
+    [
+        ("sh-bdnn", None, 3000, 100),
+        ("dh", 100, None, 0),
+        ("cifar10-1", 100, 500, 0),
+        ("cifar10", 100, 500, 0),
+    ],
+)
+def test_classes_are_shuffled_once_and_dealt_out(name, queries, train, apart):
+    rng = np.random.default_rng(0)
+    own, test = rng.choice(3, 11_000, p=(0.3, 0.33, 0.37)), rng.choice(3, 700)
+    split = protocol(name).split(own, test, seed=4)
+    labels = np.concatenate([own, test])
+    rng, query, learnt, kept = np.random.default_rng(4), [], [], []
+    for label in range(3):
+        mine = list(rng.permutation(np.flatnonzero((own if queries is None else labels) == label)))
+        query += mine[: queries or 0]
+        mine = mine[queries or 0 :]
+        learnt += mine[: train or 0]
+        kept += mine[train or 0 :][:apart]
+    asked = set(query) if queries else set(range(11_000, 11_700))
+    rest = [i for i in range(11_700 if queries else 11_000) if i not in asked]
+    assert split.query.tolist() == sorted(asked)
+    assert split.train.tolist() == (learnt if train else rest)
+    assert split.validation.tolist() == kept
+    ranked = [i for i in rest if i not in set(learnt)] if name == "cifar10" else rest
+    assert split.database.tolist() == ranked
+    generator = np.random.default_rng(4)
+    drawn = protocol(name).split(own, test, seed=generator)
+    assert np.array_equal(drawn.train, split.train)
+    assert generator.random() == rng.random()  # nothing else was drawn
+
+
+def test_every_image_of_a_class_is_a_query_as_often():
+    labels, rule = np.repeat([0, 1], [20, 40]), SplitRule(queries=5, train=5)
+    table = dataclasses.replace(protocol("cifar10-1"), rule=rule)
+    seen = np.zeros((2, 60))
+    for seed in range(600):
+        split = table.split(labels, seed=seed)
+        seen[0, split.query] += 1
+        seen[1, split.train] += 1
+    share = np.where(labels == 0, 1 / 4, 1 / 8)
+    assert (np.abs(seen / 600 - share) < 5 * np.sqrt(share * (1 - share) / 600)).all()
+
+
 def test_every_protocol_has_a_name_and_figures_below_one():
     assert {"uh-bdnn", "sh-bdnn", "dh", "dsh", "subic", "cifar10-1"} <= set(protocols())
     for name in protocols():
@@ -86,11 +133,11 @@ def test_a_protocol_scores_as_its_parts_do():
         "sh-bdnn": {"ap": "trapezoid"},
         "cifar10-1": {},
         "dh": {"ap": "rectangle"},
-        "subic": {"ap": "interp21"},
+        "dsh": {},
     }.items():
         table = protocol(name)
-        same = (range(300), range(300)) if name == "subic" else (range(40), range(40, 340))
-        if name == "subic":
+        same = (range(300), range(300)) if name == "dsh" else (range(40), range(40, 340))
+        if name == "dsh":
             queries_of, truth_of = database, Relevance.from_labels(held, held)
         else:
             queries_of, truth_of = queries, table.ground_truth(asked, held)
@@ -103,9 +150,6 @@ def test_a_protocol_scores_as_its_parts_do():
             ("optimistic", found.optimistic),
             ("pessimistic", found.pessimistic),
         ):
-            if value is None:
-                assert (name, ties) == ("subic", "expected")
-                continue
             assert value == mean_average_precision(
                 queries_of, database, truth_of, ties=ties, **options
             )
@@ -113,8 +157,11 @@ def test_a_protocol_scores_as_its_parts_do():
         assert (found.precision_within_2, found.empty_balls) == near
         assert (found.protocol, found.queries, found.database) == (name, len(queries_of), 300)
     scores = np.random.default_rng(1).normal(size=(40, 300))
+    truth = table.ground_truth(asked, held)
     found = protocol("subic").evaluate_scores(scores, truth, higher_is_better=True)
     assert found.mean_average_precision is None
+    with pytest.raises(ValueError, match="by real-valued queries, not by Hamming distance"):
+        protocol("subic").evaluate(queries, database, truth)
     assert found.optimistic == average_precision_of_scores(
         scores, truth, higher_is_better=True, ap="interp21", ties="optimistic"
     )

@@ -1,5 +1,6 @@
 """The deep-hashing recipe on made-up pictures: seconds, not minutes."""
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -8,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from bitgrove import data, recipes
+from bitgrove import data, metrics, recipes
 from bitgrove.data import ImageData
-from bitgrove.hashing import SuBiC
 from bitgrove.recipes import deep_hashing
-from bitgrove.recipes.deep_hashing import _backbone, _score, recipe
+from bitgrove.recipes.deep_hashing import _backbone, recipe
 from bitgrove.recipes.deep_hashing._arms import choose
-from bitgrove.recipes.deep_hashing._split import cifar10_1
+from bitgrove.recipes.deep_hashing._split import PROTOCOL, divided
+
+FEW = dataclasses.replace(PROTOCOL, rule=metrics.SplitRule(queries=5, train=25))
 
 
 def pictures(each=40):
@@ -33,9 +35,7 @@ def small(monkeypatch):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setattr(data, "load", lambda name: pictures())
-    monkeypatch.setattr(
-        recipe, "cifar10_1", lambda d, s: cifar10_1(d, s, queries=5, train=20, validation=5)
-    )
+    monkeypatch.setattr(recipe, "divided", lambda d, s: divided(d, s, table=FEW, validation=5))
     monkeypatch.setattr(recipe, "BACKBONE_EPOCHS", 2)
     monkeypatch.setattr(_backbone, "COPIES", 2)
     yield
@@ -67,34 +67,32 @@ def test_every_method_is_trained_measured_and_written_down(small, tmp_path, caps
         run(out, seed=3, epochs=3, width=8, arm=["csq-12"], resume=True)
 
 
-def test_parts_do_not_overlap_but_for_the_database():
-    split = cifar10_1(pictures(), 0, queries=5, train=20, validation=5)
-    names = {part: set(images.names) for part, images in split._asdict().items()}
-    assert [len(names[p]) for p in ("train", "validation", "query", "database")] == [
-        60,
-        15,
-        15,
-        105,
-    ]
-    assert not names["query"] & names["database"]
-    assert not names["train"] & names["validation"]
-    assert names["train"] | names["validation"] <= names["database"]
-    assert set(split.query.counts().values()) == {5}
-    assert set(cifar10_1(pictures(), 1, queries=5).query.names) != names["query"]
+def test_parts_are_dealt_out_of_each_class_shuffled_once():
+    images = pictures()
+    split = divided(images, 3, table=FEW, validation=5)
+    names = {part: data.names for part, data in split._asdict().items()}
+    random = np.random.default_rng(3)
+    dealt = [random.permutation(np.flatnonzero(images.labels == label)) for label in range(3)]
+    query = {images.names[i] for rows in dealt for i in rows[:5]}
+    assert set(names["query"]) == query
+    assert set(names["database"]) == {*images.names} - query
+    assert names["train"] == tuple(images.names[i] for rows in dealt for i in rows[5:25])
+    assert names["validation"] == tuple(images.names[i] for rows in dealt for i in rows[25:30])
+    assert sum(map(len, names.values())) == 60 + 15 + 15 + 105
+    assert set(divided(images, 1, table=FEW, validation=5).query.names) != query
 
 
-def test_subic_is_scored_by_look_ups_of_the_query():
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(30, 4)), np.arange(30) % 3
-    encoder = SuBiC(6, width=4, hidden=(), epochs=1).fit(X, y)
-    queries, codes = X[:7], encoder.encode(X)
-    scores = np.concatenate(list(_score.look_ups(encoder, queries, codes, block=3)))
-    values = encoder.decision_function(queries)
-    entries = encoder.decision_function(X).reshape(30, 3, 4).argmax(2)
-    for i in range(7):
-        for j in range(30):
-            wanted = sum(values[i, 4 * b + entries[j, b]] for b in range(3))
-            assert scores[i, j] == pytest.approx(wanted)
+def test_the_split_is_that_of_the_protocol():
+    assert PROTOCOL is metrics.protocol("cifar10-1")
+    labels = np.arange(60_000) % 10
+    every = ImageData(
+        np.zeros((60_000, 1, 1, 1), np.uint8), labels, tuple("abcdefghij"),
+        tuple(map(str, range(60_000))),
+    )  # fmt: skip
+    split = divided(every, 0)
+    assert [len(part) for part in split] == [4500, 500, 1000, 59_000]
+    for part in split[:3]:
+        assert len(set(np.bincount(part.labels))) == 1
 
 
 def test_arms_are_named_by_method_by_bits_or_by_both():

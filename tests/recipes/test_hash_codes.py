@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -6,8 +7,9 @@ import numpy as np
 import pytest
 
 from bitgrove import recipes
+from bitgrove.metrics import SplitRule, protocol
 from bitgrove.recipes import sh_bdnn, uh_bdnn
-from bitgrove.recipes._hash_codes import tasks
+from bitgrove.recipes._hash_codes import _run, tasks
 from bitgrove.recipes._hash_codes._figures import spread
 
 UNSUPERVISED = ["uh-bdnn", "itq", "pcah", "spectral", "lsh"]
@@ -23,14 +25,14 @@ def quick(monkeypatch):
         plain = method._learn
 
         def learn(self, features, labels, plain=plain):
-            self.rounds, self.iterations = 1, 30
+            self.rounds, self.iterations, self.validation = 1, 10, 200
             plain(self, features, labels)
 
         monkeypatch.setattr(method, "_learn", learn)
 
 
 @pytest.mark.parametrize(("name", "methods"), [("uh-bdnn", UNSUPERVISED), ("sh-bdnn", SUPERVISED)])
-def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, name, methods):
+def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, monkeypatch, name, methods):
     run = recipes.RECIPES[name]
     given = {"seeds": 2, "arm": ["digits", "8"]}
     results = run(tmp_path, **given)
@@ -52,6 +54,7 @@ def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, name, methods):
     page = (tmp_path / "report.html").read_text()
     assert page.count("<tr>") == len(methods) + 1
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(_run, "draw", lambda *_: b"")  # once is enough
     with pytest.raises(ValueError, match="--overwrite replaces it"):
         run(tmp_path, **given)
     for fit in tmp_path.glob("digits/*/*/fit.json"):
@@ -62,6 +65,7 @@ def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, name, methods):
 
 
 def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(_run, "draw", lambda *_: b"")
     run = recipes.RECIPES["uh-bdnn"]
     given = {"arm": ["digits", "itq", "12"]}
     first = run(tmp_path, **given)["outcomes"]
@@ -103,13 +107,23 @@ def test_neighbours_are_those_of_all_distances():
     assert task.relevant.pairs(asked, want.ravel()).mean() > 0.999  # equal distances
 
 
-def test_training_rows_are_as_many_of_each_class_and_in_the_gallery(monkeypatch):
-    monkeypatch.setattr(tasks, "APART", 10)
-    task = tasks.by_labels("digits", tasks.pixels, "", per_class=40)
-    assert np.bincount(task.labels).tolist() == [50] * 10
-    rows = {row.tobytes() for row in task.gallery}
-    assert all(row.tobytes() in rows for row in task.train)
-    assert not rows & {row.tobytes() for row in task.queries}
+def test_training_rows_are_those_that_the_protocol_draws():
+    assert protocol("uh-bdnn").neighbours == tasks.NEIGHBOURS
+    assert tasks.SH_BDNN is protocol("sh-bdnn")
+    few = dataclasses.replace(
+        tasks.SH_BDNN, rule=SplitRule(None, train=40, validation=("class", 9))
+    )
+    task = tasks.by_labels("digits", tasks.pixels, "", few)
+    whole = tasks.gallery("digits")
+    images, labels = whole.images, whole.labels
+    random = np.random.default_rng(0)
+    dealt = [random.permutation(np.flatnonzero(labels == each))[:49] for each in range(10)]
+    rows = random.permutation(np.concatenate(dealt))
+    np.testing.assert_array_equal(task.train, tasks.pixels(images)[rows])
+    assert task.labels is not None
+    assert np.bincount(task.labels).tolist() == [49] * 10
+    everyone = tasks.by_labels("digits", tasks.pixels, "", None)
+    assert len(everyone.train) == len(everyone.gallery) == 1438
 
 
 def test_the_spread_is_shown_where_there_are_several():

@@ -78,6 +78,21 @@ def test_equal_numbers_rank_by_id():
     assert_exact(index, -np.zeros((1, 12), np.float32), 9)
 
 
+def test_scores_of_all_rows_are_those_of_a_search(monkeypatch):
+    rng = np.random.default_rng(5)
+    index = made(rng, 300, 4, 9)
+    queries = rng.normal(size=(11, 36)).astype(np.float32)
+    monkeypatch.setattr("bitgrove.search._block_codes._SCORES", 1000)
+    blocks = list(index.scores(queries))
+    assert [len(block) for block in blocks] == [3, 3, 3, 2]
+    found = index.search(queries, 300)
+    for scores, distances, ids in zip(np.concatenate(blocks), *found, strict=True):
+        by_id = dict(zip(index.ids, scores, strict=True))
+        np.testing.assert_array_equal(distances, [by_id[i] for i in ids])
+    with pytest.raises(ValueError, match="36 columns"):
+        index.scores(queries[:, 1:])
+
+
 def test_results_do_not_depend_on_threads():
     rng = np.random.default_rng(2)
     index = made(rng, 9000, 8, 32)

@@ -73,7 +73,7 @@ float score(const float* query, const BlockRows& rows, std::size_t row) {
 std::vector<Nearest> search(const BlockRows& rows, const BlockQueries& queries, std::size_t q,
                             std::size_t count, std::size_t begin, std::size_t end,
                             const Tick& tick) {
-    const BlockScanFn scan = block_scan_of(active());
+    const BlockScanFn scan = active().block_scan;
     const std::size_t width = rows.blocks * rows.values;
     const std::size_t keep = std::min(queries.k, rows.count);
     std::vector<Bounds> bounds;

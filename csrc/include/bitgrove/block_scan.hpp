@@ -33,14 +33,10 @@ struct BlockScan {
 
 using BlockScanFn = std::uint32_t* (*)(const BlockScan&);
 
-struct Kernels;
-
-// Of a level of the table.
-BlockScanFn block_scan_of(const Kernels& level);
-
 namespace block_scan {
 std::uint32_t* scalar(const BlockScan&);
 std::uint32_t* avx2(const BlockScan&);
 std::uint32_t* avx512(const BlockScan&);  // needs VBMI
+std::uint32_t* neon(const BlockScan&);
 }  // namespace block_scan
 }  // namespace bitgrove

@@ -146,10 +146,11 @@ def evaluate(
     threads: Threads | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Rank a database by Hamming distance for every query, and print how right that is.
+    """Rank a database for every query, and print how right that is.
 
-    Ties are counted right: the mean over every order of rows that are equally far, and the bounds
-    that no order crosses.
+    By Hamming distance; codes of subic by look-ups, for queries that keep their real numbers. Ties
+    are counted right: the mean over every order of rows that are equally near (over some random
+    ones where the score is 21-point interpolated), and the bounds that no order crosses.
 
     Parameters
     ----------
@@ -161,8 +162,9 @@ def evaluate(
     queries:
         The rows that ask, in a file of their own.
     protocol:
-        Split, truth and score of a published table, such as uh-bdnn, sh-bdnn, cifar10-1 or dsh.
-        Figures of different protocols must not be compared.
+        Split, truth and score of a published table, such as uh-bdnn, sh-bdnn, cifar10-1, dsh or
+        subic, which takes codes of subic alone. Figures of different protocols must not be
+        compared.
     neighbours:
         Without a protocol: right are so many nearest rows by Euclidean distance. By default right
         is who has the same label.

@@ -88,13 +88,22 @@ def encode_rows(
     encoder: HashEncoder, rows: npt.NDArray[np.floating], name: str
 ) -> npt.NDArray[np.uint8]:
     """The codes of rows, whose number of features is checked first."""
+    check_width(encoder, rows, name)
+    return encoder.encode(rows)
+
+
+def check_width(encoder: HashEncoder, rows: npt.NDArray[np.floating], name: str) -> None:
+    """Refuse rows of another number of features than those it learnt from.
+
+    Raises:
+        ValueError: so.
+    """
     expected: int = getattr(encoder, "n_features_in_", 0)
     if rows.shape[1] != expected:
         raise ValueError(
             f"{name} has rows of {rows.shape[1]:,} features, the encoder learnt from rows of "
             f"{expected:,}; of pictures --kind must be the same"
         )
-    return encoder.encode(rows)
 
 
 def _value(text: str) -> Any:

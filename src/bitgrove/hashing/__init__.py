@@ -50,6 +50,7 @@ from ._subic import SuBiC as SuBiC
 from ._subic_loss import BlockHead as BlockHead
 from ._subic_loss import SuBiCLoss as SuBiCLoss
 from ._subic_loss import block_codes as block_codes
+from ._subic_loss import block_entries as block_entries
 from ._supervised_deep_hashing import SupervisedDeepHashing as SupervisedDeepHashing
 from ._supervised_discrete_hashing import (
     SupervisedDiscreteHashing as SupervisedDiscreteHashing,

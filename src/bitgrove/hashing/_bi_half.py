@@ -56,18 +56,14 @@ class BiHalf(TorchEncoder):
         optimizer: Optimizer = "adam",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.bits = bits
-        self.hidden = hidden
+        super().__init__(
+            bits, hidden, epochs, batch_size, lr, weight_decay, optimizer, random_state
+        )
         self.gamma = gamma
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.optimizer: Optimizer = optimizer
-        self.random_state = random_state
+
+    @property
+    def _needs_labels(self) -> bool:
+        return False
 
     def _make_loss(self, classes: int, seed: int) -> nn.Module:
         return BiHalfLoss(self.bits, gamma=self.gamma)
-
-    def _make_head(self, features: int) -> list[nn.Module]:
-        return [nn.Linear(features, self.bits)]

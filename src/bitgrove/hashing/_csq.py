@@ -58,22 +58,10 @@ class CSQ(TorchEncoder):
         optimizer: Optimizer = "adam",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.bits = bits
-        self.hidden = hidden
+        super().__init__(
+            bits, hidden, epochs, batch_size, lr, weight_decay, optimizer, random_state
+        )
         self.quantisation = quantisation
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.optimizer: Optimizer = optimizer
-        self.random_state = random_state
-
-    @property
-    def _needs_labels(self) -> bool:
-        return True
 
     def _make_loss(self, classes: int, seed: int) -> nn.Module:
         return CSQLoss(self.bits, classes, quantisation=self.quantisation, seed=seed)
-
-    def _make_head(self, features: int) -> list[nn.Module]:
-        return [nn.Linear(features, self.bits)]

@@ -60,20 +60,11 @@ class DSH(TorchEncoder):
         optimizer: Optimizer = "adam",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.bits = bits
-        self.hidden = hidden
+        super().__init__(
+            bits, hidden, epochs, batch_size, lr, weight_decay, optimizer, random_state
+        )
         self.margin = margin
         self.alpha = alpha
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.optimizer: Optimizer = optimizer
-        self.random_state = random_state
-
-    @property
-    def _needs_labels(self) -> bool:
-        return True
 
     @property
     def _several_labels(self) -> bool:
@@ -81,6 +72,3 @@ class DSH(TorchEncoder):
 
     def _make_loss(self, classes: int, seed: int) -> nn.Module:
         return DSHLoss(self.bits, margin=self.margin, alpha=self.alpha)
-
-    def _make_head(self, features: int) -> list[nn.Module]:
-        return [nn.Linear(features, self.bits)]

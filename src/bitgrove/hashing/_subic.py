@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from ..search import BlockCodes
 from ._encoder import Features
 from ._head_training import Optimizer
-from ._subic_loss import BlockHead, SuBiCLoss, block_bits, block_codes
+from ._subic_loss import BlockHead, SuBiCLoss, block_bits, block_codes, block_entries
 from ._torch_encoder import TorchEncoder
 
 
@@ -22,7 +23,7 @@ class SuBiC(TorchEncoder):
     A small network over features, trained with :class:`SuBiCLoss`. A code holds the numbers of the
     entries, ``log2(width)`` bits each, so Hamming distances of codes mean little: compare real
     queries, :meth:`decision_function`, with codes by looking up and adding, per block, the query's
-    number at the code's entry; more is nearer.
+    number at the code's entry; more is nearer. :meth:`index` does that.
 
     Source: Jain, Zepeda, Pérez and Gribonval, "SuBiC: A supervised, structured binary code for
     image search", ICCV 2017: 64 bits are 8 blocks of 256.
@@ -49,6 +50,9 @@ class SuBiC(TorchEncoder):
     >>> encoder = SuBiC(bits=12, width=8, hidden=(8,), batch_size=4).fit(X, y)
     >>> encoder.decision_function(X).shape, encoder.encode(X).shape, encoder.blocks_
     ((4, 32), (4, 2), 4)
+    >>> queries = encoder.decision_function(X[:1]).astype(np.float32)
+    >>> encoder.index(encoder.encode(X)).search(queries, k=2).ids
+    array([[0, 1]])
     """
 
     def __init__(
@@ -66,21 +70,12 @@ class SuBiC(TorchEncoder):
         optimizer: Optimizer = "adam",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.bits = bits
-        self.hidden = hidden
+        super().__init__(
+            bits, hidden, epochs, batch_size, lr, weight_decay, optimizer, random_state
+        )
         self.width = width
         self.entropy = entropy
         self.batch_entropy = batch_entropy
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.optimizer: Optimizer = optimizer
-        self.random_state = random_state
-
-    @property
-    def _needs_labels(self) -> bool:
-        return True
 
     def _make_loss(self, classes: int, seed: int) -> nn.Module:
         return SuBiCLoss(
@@ -109,3 +104,17 @@ class SuBiC(TorchEncoder):
     def encode(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """The codes, ``uint8[n, ceil(bits / 8)]``: see :func:`block_codes`."""
         return block_codes(self.decision_function(X), blocks=self.blocks_, width=self.width)
+
+    def index(self, codes: npt.NDArray[np.uint8]) -> BlockCodes:
+        """The index that ranks these codes for queries, ``float32`` of :meth:`decision_function`.
+
+        Args:
+            codes: of :meth:`encode`; their ids are their numbers.
+
+        Raises:
+            TypeError: codes of another type.
+            ValueError: their width does not fit, or ``width`` is above 256.
+        """
+        found = BlockCodes(self.blocks_, self.width)
+        found.add(block_entries(codes, blocks=self.blocks_, width=self.width))
+        return found

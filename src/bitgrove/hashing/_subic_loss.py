@@ -184,3 +184,38 @@ def block_codes(activations: npt.ArrayLike, *, blocks: int, width: int) -> npt.N
     entries = values.reshape(len(values), blocks, width).argmax(2)
     bits = entries[:, :, None] >> np.arange(each - 1, -1, -1) & 1
     return np.packbits(bits.reshape(len(values), -1).astype(np.uint8), axis=1)
+
+
+def block_entries(
+    codes: npt.NDArray[np.uint8], *, blocks: int, width: int
+) -> npt.NDArray[np.uint8]:
+    """What :func:`block_codes` packed: the number of each block's entry.
+
+    Args:
+        codes: ``uint8[n, ceil(blocks * log2(width) / 8)]``.
+        blocks: M, at least 1.
+        width: K, a power of 2 up to 256.
+
+    Returns:
+        ``uint8[n, blocks]``, as :class:`~bitgrove.search.BlockCodes` takes them.
+
+    Raises:
+        TypeError: codes of another type.
+        ValueError: their width does not fit, or numbers from 256 on do not fit into a byte.
+
+    >>> block_entries(np.array([[0b01110000]], np.uint8), blocks=2, width=4)
+    array([[1, 3]], dtype=uint8)
+    """
+    bits = block_bits(blocks, width)
+    if width > 256:
+        raise ValueError(f"width must be at most 256, so that an entry is a byte, got {width}")
+    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8:
+        raise TypeError(f"codes must be a uint8 array, got {describe(codes)}")
+    if codes.ndim != 2 or codes.shape[1] != (bits + 7) // 8:
+        raise ValueError(
+            f"codes of {blocks} blocks of {width} must have shape (n, {(bits + 7) // 8}), got "
+            f"{describe(codes)}"
+        )
+    each = bits // blocks
+    rows = np.unpackbits(codes, axis=1, count=bits).reshape(len(codes), blocks, each)
+    return np.packbits(rows, axis=2)[:, :, 0] >> np.uint8(8 - each)

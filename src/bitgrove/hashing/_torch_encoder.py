@@ -30,7 +30,18 @@ class TorchEncoder(HashEncoder):
 
     Features are centred by the mean of the training rows and divided by one number, their spread.
     Training is in float32 on one thread, so a seed gives one result; codes are computed in float64
-    by plain arrays, without torch.
+    by plain arrays, without torch. A method names all of its parameters in a constructor of its
+    own, as scikit-learn wants it; those that are kept and checked here are the same for all.
+
+    Args:
+        bits: length of a code, at least 1.
+        hidden: sizes of hidden layers with ReLU.
+        epochs: passes over the rows, at least 1.
+        batch_size: rows a step, at least 2.
+        lr: learning rate at the start; it falls linearly to 0.
+        weight_decay: 0 or more.
+        optimizer: ``"adam"`` (its decay decoupled) or ``"sgd"`` with momentum 0.9.
+        random_state: of weights and batches.
 
     Attributes:
         mean_: of the training rows, ``(features,)``.
@@ -40,13 +51,29 @@ class TorchEncoder(HashEncoder):
         classes_: the labels, sorted, where there are any.
     """
 
-    hidden: Sequence[int]
-    epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float
-    optimizer: Optimizer
-    random_state: int | np.random.RandomState | None
+    def __init__(
+        self,
+        bits: int,
+        hidden: Sequence[int],
+        epochs: int,
+        batch_size: int,
+        lr: float,
+        weight_decay: float,
+        optimizer: Optimizer,
+        random_state: int | np.random.RandomState | None,
+    ) -> None:
+        self.bits = bits
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.optimizer: Optimizer = optimizer
+        self.random_state = random_state
+
+    @property
+    def _needs_labels(self) -> bool:
+        return True
 
     @property
     def _several_labels(self) -> bool:
@@ -57,9 +84,9 @@ class TorchEncoder(HashEncoder):
     def _make_loss(self, classes: int, seed: int) -> nn.Module:
         """What training makes small."""
 
-    @abstractmethod
     def _make_head(self, features: int) -> list[nn.Module]:
         """What follows the hidden layers, from so many features to the outputs of the loss."""
+        return [nn.Linear(features, self.bits)]
 
     def _begin(self) -> None:
         """Check what only one method has."""

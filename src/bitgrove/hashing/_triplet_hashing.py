@@ -67,22 +67,13 @@ class TripletHashing(TorchEncoder):
         optimizer: Optimizer = "adam",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.bits = bits
-        self.hidden = hidden
+        super().__init__(
+            bits, hidden, epochs, batch_size, lr, weight_decay, optimizer, random_state
+        )
         self.slice_width = slice_width
         self.margin = margin
         self.epsilon = epsilon
         self.straight_through = straight_through
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.optimizer: Optimizer = optimizer
-        self.random_state = random_state
-
-    @property
-    def _needs_labels(self) -> bool:
-        return True
 
     @property
     def _several_labels(self) -> bool:

@@ -4,6 +4,7 @@ from ._histograms import DistanceHistograms as DistanceHistograms
 from ._histograms import PrecisionRecall as PrecisionRecall
 from ._histograms import RadiusPrecision as RadiusPrecision
 from ._histograms import distance_histograms as distance_histograms
+from ._means import SampledPrecision as SampledPrecision
 from ._neighbours import euclidean_neighbours as euclidean_neighbours
 from ._protocol import Protocol as Protocol
 from ._protocol import Published as Published
@@ -12,6 +13,9 @@ from ._protocols import evaluate as evaluate
 from ._protocols import protocol as protocol
 from ._protocols import protocols as protocols
 from ._ranked_scores import average_precision_of_scores as average_precision_of_scores
+from ._ranked_scores import (
+    sampled_average_precision_of_scores as sampled_average_precision_of_scores,
+)
 from ._recall import recall_at_k as recall_at_k
 from ._relevance import Relevance as Relevance
 from ._retrieval import mean_average_precision as mean_average_precision

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -11,6 +11,17 @@ from ._rule import Empty, Ties, Values, choose
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _FAR = 60.0
 """Powers of e below minus this are nothing beside 1."""
+
+
+class SampledPrecision(NamedTuple):
+    """A mean over some orders of tied rows that were drawn at random: no exact value."""
+
+    mean: float
+    """Of the mean over the queries; NaN if all of them are dropped in every order."""
+    standard_error: float
+    """Of ``mean``: standard deviation between orders over the root of their number."""
+    orders: int
+    """How many were drawn."""
 
 
 def mean_of(values: Values, defined: Values, ties: Ties, empty: Empty) -> float:
@@ -43,6 +54,25 @@ def mean_of(values: Values, defined: Values, ties: Ties, empty: Empty) -> float:
         return _expected(values, defined)
     sign = 1 if ties == "optimistic" else -1
     return sign * _best(sign * values[sure], sign * values[~sure])
+
+
+def sampled(drawn: Values, empty: Empty) -> SampledPrecision:
+    """The mean over queries and drawn orders.
+
+    Args:
+        drawn: ``(queries, orders)``, NaN where a query has nothing to count.
+        empty: whether such a query counts 0 or is dropped.
+    """
+    choose("empty", empty, get_args(Empty))
+    there = ~np.isnan(drawn)
+    totals = np.where(there, drawn, 0).sum(0)
+    counts = there.sum(0) if empty == "drop" else np.full(drawn.shape[1], len(drawn))
+    means = totals[counts > 0] / counts[counts > 0]  # orders in which anyone is there
+    if len(means) < 2:
+        mean = float(means[0]) if len(means) else float("nan")
+        return SampledPrecision(mean, float("nan"), len(means))
+    error = means.std(ddof=1) / np.sqrt(len(means))
+    return SampledPrecision(float(means.mean()), float(error), len(means))
 
 
 def _expected(values: Values, defined: Values) -> float:

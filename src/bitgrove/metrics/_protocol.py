@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,13 +11,16 @@ import numpy.typing as npt
 
 from ._codes import Codes
 from ._histograms import distance_histograms
+from ._means import SampledPrecision, mean_of, sampled
 from ._neighbours import euclidean_neighbours
-from ._ranked_scores import average_precision_of_scores
+from ._ranked_scores import precisions_of_scores
 from ._relevance import Relevance
-from ._rule import Divisor, Form, Ties
+from ._rule import Divisor, Form, Rule, Ties, orders_of
 from ._splits import Split, SplitRule
 
 RADIUS = 2
+ORDERS = 32
+"""Drawn by default where the mean over all has no closed form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class RetrievalScores:
     """Of the rows within Hamming radius 2, 0 for an empty ball; None for real-valued rankings."""
     empty_balls: float | None
     """Share of the queries with nobody within radius 2."""
+    sampled: SampledPrecision | None = None
+    """Where ``mean_average_precision`` is None: over some random orders, with its error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Protocol:
         truth: ``"labels"``, or ``"neighbours"`` in the space of the features.
         neighbours: how many, where they are the truth.
         rule: how the split is drawn; None where it comes with the data's files.
+        asymmetric: rankings are by real-valued queries against codes (:meth:`evaluate_scores`),
+            not by Hamming distance.
         ap: form of average precision.
         at: ranked rows that count; None for all.
         divisor: see :func:`mean_average_precision`. A query with nothing to count counts 0.
@@ -71,6 +79,7 @@ class Protocol:
     summary: str
     truth: Literal["labels", "neighbours"]
     rule: SplitRule | None
+    asymmetric: bool = False
     ap: Form = "rectangle"
     at: int | None = None
     divisor: Divisor = "hits"
@@ -79,7 +88,10 @@ class Protocol:
     published: tuple[Published, ...] = field(default=(), repr=False)
 
     def split(
-        self, labels: npt.ArrayLike, test_labels: npt.ArrayLike | None = None, seed: int = 0
+        self,
+        labels: npt.ArrayLike,
+        test_labels: npt.ArrayLike | None = None,
+        seed: int | np.random.Generator = 0,
     ) -> Split:
         """Draw queries, training images and database.
 
@@ -87,7 +99,7 @@ class Protocol:
             labels: of the training images.
             test_labels: of the test images; all images together are drawn from where the queries
                 are not the test images themselves.
-            seed: same seed, same split.
+            seed: same seed, same split; a generator is drawn from as it stands.
 
         Raises:
             ValueError: too few images of a class, no test images where they are the queries, or a
@@ -129,6 +141,8 @@ class Protocol:
         query_ids: npt.ArrayLike | None = None,
         database_ids: npt.ArrayLike | None = None,
         threads: int | None = None,
+        orders: int = ORDERS,
+        seed: int = 0,
     ) -> RetrievalScores:
         """Score codes by Hamming distance.
 
@@ -140,11 +154,13 @@ class Protocol:
                 ranks the queries themselves, it is checked that it is so.
             database_ids: such as ``split.database``; given if and only if ``query_ids`` is.
             threads: by default one for each CPU; the result does not depend on it.
+            orders: how many orders of tied rows are drawn where their mean has no closed form.
+            seed: of these draws.
 
         Raises:
             TypeError: codes of another kind.
-            ValueError: another ground truth than the protocol's, queries in the database, or rows
-                that do not match.
+            ValueError: another ground truth than the protocol's, queries in the database, rows
+                that do not match, or a protocol that does not rank by Hamming distance.
 
         >>> from bitgrove.metrics import protocol
         >>> codes, labels = np.arange(6, dtype=np.uint8)[:, None], [0, 0, 0, 1, 1, 1]
@@ -154,6 +170,11 @@ class Protocol:
         0.779
         """
         self._check(relevant)
+        if self.asymmetric:
+            raise ValueError(
+                f"{self.name} ranks codes by real-valued queries, not by Hamming distance: give "
+                "their scores to evaluate_scores"
+            )
         query_ids, database_ids = self._ids(query_ids, database_ids)
         found = distance_histograms(
             query_codes,
@@ -170,36 +191,47 @@ class Protocol:
                 at=self.at, ap=self.ap, ties=ties, divisor=self.divisor
             )
 
+        closed = self.ap != "interp21"
         return RetrievalScores(
             self.name,
             len(query_codes),
             len(database_codes),
-            None if self.ap == "interp21" else precision("expected"),
+            precision("expected") if closed else None,
             precision("optimistic"),
             precision("pessimistic"),
             near.precision,
             near.empty,
+            None
+            if closed
+            else found.sampled_average_precision(
+                orders=orders, seed=seed, at=self.at, ap=self.ap, divisor=self.divisor
+            ),
         )
 
     def evaluate_scores(
         self,
-        scores: npt.NDArray[np.floating],
+        scores: npt.NDArray[np.floating] | Iterable[npt.NDArray[np.floating]],
         relevant: Relevance,
         *,
         higher_is_better: bool,
         query_ids: npt.ArrayLike | None = None,
         database_ids: npt.ArrayLike | None = None,
         threads: int | None = None,
+        orders: int = ORDERS,
+        seed: int = 0,
     ) -> RetrievalScores:
         """Score rankings by real numbers, such as SuBiC's asymmetric ones.
 
         Args:
-            scores: ``float32`` or ``float64`` of shape ``(q, n)``, without NaN.
+            scores: ``float32`` or ``float64`` of shape ``(q, n)``, without NaN, or blocks of such
+                rows, one after the other.
             relevant: from :meth:`ground_truth`.
             higher_is_better: True for similarities, False for distances.
             query_ids: as in :meth:`evaluate`.
             database_ids: likewise.
             threads: likewise.
+            orders: likewise.
+            seed: likewise.
 
         Raises:
             TypeError: scores of another kind.
@@ -207,25 +239,36 @@ class Protocol:
         """
         self._check(relevant)
         query_ids, database_ids = self._ids(query_ids, database_ids)
-
-        def precision(ties: Ties) -> float:
-            return average_precision_of_scores(
-                scores,
-                relevant,
-                higher_is_better=higher_is_better,
-                at=self.at,
-                ap=self.ap,
-                ties=ties,
-                divisor=self.divisor,
-                query_ids=query_ids,
-                database_ids=database_ids,
-                threads=threads,
-            )
-
-        best, worst = precision("optimistic"), precision("pessimistic")
-        expected = None if self.ap == "interp21" else precision("expected")
-        queries, rows = scores.shape
-        return RetrievalScores(self.name, queries, rows, expected, best, worst, None, None)
+        closed = self.ap != "interp21"
+        wanted: list[Ties] = ["optimistic", "pessimistic"]
+        if closed:
+            wanted.append("expected")
+        found = precisions_of_scores(
+            scores,
+            relevant,
+            [Rule(self.ap, ties, self.divisor, self.at) for ties in wanted],
+            higher_is_better=higher_is_better,
+            query_ids=query_ids,
+            database_ids=database_ids,
+            threads=threads,
+            orders=0 if closed else orders_of(orders, seed),
+            seed=seed,
+        )
+        means = {
+            ties: mean_of(found.values[:, i], found.defined[:, i], ties, "zero")
+            for i, ties in enumerate(wanted)
+        }
+        return RetrievalScores(
+            self.name,
+            relevant.queries,
+            found.rows,
+            means.get("expected"),
+            means["optimistic"],
+            means["pessimistic"],
+            None,
+            None,
+            None if closed else sampled(found.drawn, "zero"),
+        )
 
     def _check(self, relevant: Relevance) -> None:
         if not isinstance(relevant, Relevance):

@@ -101,6 +101,7 @@ _ALL = (
         "queries against codes (evaluate_scores), 21-point interpolated average precision.",
         truth="labels",
         rule=SplitRule(queries=None, train=None, database="queries"),
+        asymmetric=True,
         ap="interp21",
         not_checked="that the images are those of dsh",
     ),

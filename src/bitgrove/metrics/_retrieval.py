@@ -49,7 +49,8 @@ def mean_average_precision(
             row), as in the Oxford buildings' and UH-BDNN's evaluation. ``"interp21"``: mean over
             recalls 0, 0.05, ... 1 of the best precision from there on, as in SuBiC's.
         ties: ``"expected"``, or the ``"optimistic"`` or ``"pessimistic"`` bound: the best and worst
-            value that any order of tied rows has. ``interp21`` has bounds alone.
+            value that any order of tied rows has. ``interp21`` has bounds alone; the mean over some
+            random orders is :meth:`DistanceHistograms.sampled_average_precision`.
         divisor: of the sum of precisions, and of recall: relevant rows among the first ``at``
             (``"hits"``, as hashing papers count mAP@R), as many as could be there (``"reachable"``,
             ``min(at, relevant)``), or all (``"relevant"``). All the same without ``at``.

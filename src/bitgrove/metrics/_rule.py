@@ -39,7 +39,8 @@ class Rule:
         if self.ap == "interp21" and self.ties == "expected":
             raise ValueError(
                 'ties="expected" has no closed form for ap="interp21", which takes maxima over '
-                'the ranking: ask for ties="optimistic" and "pessimistic", between which it lies'
+                'the ranking: ask for ties="optimistic" and "pessimistic", between which it lies, '
+                "or for sampled_average_precision, the mean over random orders"
             )
 
     def numbers(self) -> tuple[int, int, int, int]:
@@ -82,3 +83,20 @@ def at_least_one(name: str, value: object) -> None:
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def orders_of(orders: int, seed: int) -> int:
+    """The number of orders to draw, if it and the seed are possible.
+
+    Raises:
+        TypeError: either is no integer.
+        ValueError: fewer than 2 orders, which have no spread, or a seed that has not 64 bits.
+    """
+    at_least_one("orders", orders)
+    if orders < 2:
+        raise ValueError(f"orders must be at least 2, or there is no standard error, got {orders}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"seed must be an integer, got {seed!r}")
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed must be in 0 ..= 2**64 - 1, got {seed}")
+    return int(orders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -23,11 +24,11 @@ class Split:
 
     query: Rows
     train: Rows
-    """What codes are learnt from."""
+    """What codes are learnt from. Where it is drawn, class by class in the order of the draw."""
     database: Rows
     """What is ranked for every query."""
     validation: Rows
-    """What settings are chosen by; may be empty."""
+    """What settings are chosen by, in the order of the draw; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,13 @@ class SplitRule:
     validation: tuple[Literal["class", "all"], int] | None = None
     database: Literal["rest", "rest without train", "queries"] = "rest"
 
-    def draw(self, labels: npt.ArrayLike, test_labels: npt.ArrayLike | None, seed: int) -> Split:
-        """Draw by a seed.
+    def draw(
+        self,
+        labels: npt.ArrayLike,
+        test_labels: npt.ArrayLike | None,
+        seed: int | np.random.Generator,
+    ) -> Split:
+        """Draw by a seed: each class is shuffled once, then dealt out.
 
         Raises:
             ValueError: too few images of a class, or no test images where they are the queries.
@@ -58,25 +64,31 @@ class SplitRule:
         other = own[:0] if test_labels is None else _labels("test_labels", test_labels)
         rng = np.random.default_rng(seed)
         everyone = np.concatenate([own, other])
+        if self.queries is None and not len(other):
+            raise ValueError("test_labels must be given: the queries are the test images")
+        whose, count = self.validation or (None, 0)
+        query, train, validation = _dealt(
+            everyone,
+            len(own) if self.queries is None else len(everyone),
+            {
+                "queries": self.queries or 0,
+                "training images": self.train or 0,
+                "validation images": count if whose == "class" else 0,
+            },
+            rng,
+        )
         if self.queries is None:
-            if not len(other):
-                raise ValueError("test_labels must be given: the queries are the test images")
-            query = np.arange(len(own), len(everyone))
-            rest = np.arange(len(own))
+            query, rest = np.arange(len(own), len(everyone)), np.arange(len(own))
         else:
-            query, rest = _take(everyone, np.arange(len(everyone)), self.queries, "queries", rng)
-        train, left = rest, rest[:0]
-        if self.train is not None:
-            train, left = _take(everyone, rest, self.train, "training images", rng)
-        validation = rest[:0]
-        if self.validation is not None:
-            whose, count = self.validation
-            if whose == "class":
-                validation, _ = _take(everyone, left, count, "validation images", rng)
-            elif count > len(train):
+            query = np.sort(query)
+            rest = np.setdiff1d(np.arange(len(everyone)), query)
+        left = np.setdiff1d(rest, train)
+        if self.train is None:
+            train = rest
+        if whose == "all":
+            if count > len(train):
                 raise ValueError(f"labels must be of at least {count} images, got {len(train)}")
-            else:
-                validation = np.sort(rng.choice(train, count, replace=False))
+            validation = np.sort(rng.choice(train, count, replace=False))
         database = {"rest": rest, "rest without train": left, "queries": query}[self.database]
         return Split(query, train, database, validation)
 
@@ -88,17 +100,19 @@ def _labels(name: str, labels: npt.ArrayLike) -> npt.NDArray:
     return found
 
 
-def _take(
-    labels: npt.NDArray, rows: Rows, count: int, what: str, rng: np.random.Generator
-) -> tuple[Rows, Rows]:
-    """So many rows of each class, and the others; both in the order of their numbers."""
-    taken = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        mine = rows[labels[rows] == label]
-        if len(mine) < count:
-            raise ValueError(
-                f"the protocol draws {count} {what} of each class, but of {label.item()!r} there "
-                f"are {len(mine)} left"
-            )
-        taken[rng.permutation(mine)[:count]] = True
-    return rows[taken[rows]], rows[~taken[rows]]
+def _dealt(
+    labels: npt.NDArray, rows: int, counts: Mapping[str, int], rng: np.random.Generator
+) -> list[Rows]:
+    """So many of each class for each use, none twice, of the first ``rows`` images."""
+    dealt: list[list[Rows]] = [[] for _ in counts]
+    for label in np.unique(labels) if any(counts.values()) else ():
+        mine = rng.permutation(np.flatnonzero(labels[:rows] == label))
+        for part, (what, count) in zip(dealt, counts.items(), strict=True):
+            if len(mine) < count:
+                raise ValueError(
+                    f"the protocol draws {count} {what} of each class, but of {label.item()!r} "
+                    f"there are {len(mine)} left"
+                )
+            part.append(mine[:count])
+            mine = mine[count:]
+    return [np.concatenate(part) if part else np.empty(0, np.int64) for part in dealt]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Self, final
 
 import numpy as np
@@ -18,6 +19,8 @@ from ._layout import Array, as_numpy, positive_int
 KIND, VERSION = "block-codes", 1
 _MAX_VALUES = 256
 _MAX_ROWS = (1 << 31) - 2
+_SCORES = 1 << 24
+"""Held at a time."""
 _MAX_SCORE = float(np.finfo(np.float32).max) / 4
 
 
@@ -157,25 +160,7 @@ class BlockCodes:
             TypeError: queries of another dtype or number of axes.
             ValueError: of another length; NaN, infinity, or numbers so large that scores overflow.
         """
-        asked = as_numpy("queries", queries)
-        width = self.blocks * self.values
-        if not isinstance(asked, np.ndarray) or asked.dtype != np.float32 or asked.ndim != 2:
-            raise TypeError(
-                f"queries must be a float32 array of shape (n, {width}), got {describe(asked)}"
-            )
-        if asked.shape[1] != width:
-            raise ValueError(
-                f"queries must have {width} columns ({self.blocks} blocks of {self.values} "
-                f"values), got shape {asked.shape}"
-            )
-        largest = (
-            np.abs(asked.reshape(-1, self.blocks, self.values), dtype=np.float64).max(2).sum(1)
-        )
-        if not (largest <= _MAX_SCORE).all():
-            bad = int(np.flatnonzero(~(largest <= _MAX_SCORE))[0])
-            raise ValueError(
-                f"queries row {bad} holds NaN, infinity, or numbers whose sum overflows float32"
-            )
+        asked = self._asked(queries)
         k = positive_int("k", k)
         found = Neighbours(
             np.empty((len(asked), k), np.float32), np.empty((len(asked), k), np.int64)
@@ -190,6 +175,32 @@ class BlockCodes:
             *found,
         )
         return found
+
+    def scores(self, queries: Array) -> Iterator[npt.NDArray[np.float32]]:
+        """The score of every row for every query, some queries at a time.
+
+        What :func:`bitgrove.metrics.average_precision_of_scores` takes; to find the best rows,
+        :meth:`search` is much faster.
+
+        Args:
+            queries: ``float32[q, blocks * values]``, block after block, finite.
+
+        Yields:
+            ``float32[some, n]``, query after query, rows in the order of ``ids``: the same numbers
+            as those of :meth:`search`.
+
+        Raises:
+            TypeError: as :meth:`search`.
+            ValueError: likewise.
+
+        >>> index = BlockCodes(2, 2)
+        >>> index.add(np.array([[0, 1], [1, 1]], np.uint8))
+        >>> list(index.scores(np.array([[1, 2, 3, 4]], np.float32)))
+        [array([[5., 6.]], dtype=float32)]
+        """
+        asked, rows = self._asked(queries), self._rows
+        step = max(1, _SCORES // max(1, len(rows.ids)))
+        return (self._sums(asked[i : i + step], rows.codes) for i in range(0, len(asked), step))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to one file, atomically.
@@ -227,6 +238,38 @@ class BlockCodes:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (self.blocks, self.values, self.codes, self.ids)
+
+    def _asked(self, queries: Array) -> npt.NDArray[np.float32]:
+        """Queries whose every score is finite."""
+        asked = as_numpy("queries", queries)
+        width = self.blocks * self.values
+        if not isinstance(asked, np.ndarray) or asked.dtype != np.float32 or asked.ndim != 2:
+            raise TypeError(
+                f"queries must be a float32 array of shape (n, {width}), got {describe(asked)}"
+            )
+        if asked.shape[1] != width:
+            raise ValueError(
+                f"queries must have {width} columns ({self.blocks} blocks of {self.values} "
+                f"values), got shape {asked.shape}"
+            )
+        largest = (
+            np.abs(asked.reshape(-1, self.blocks, self.values), dtype=np.float64).max(2).sum(1)
+        )
+        if not (largest <= _MAX_SCORE).all():
+            bad = int(np.flatnonzero(~(largest <= _MAX_SCORE))[0])
+            raise ValueError(
+                f"queries row {bad} holds NaN, infinity, or numbers whose sum overflows float32"
+            )
+        return asked
+
+    def _sums(
+        self, queries: npt.NDArray[np.float32], codes: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.float32]:
+        sums = np.zeros((len(queries), len(codes)), np.float32)
+        for block in range(self.blocks):
+            numbers = queries[:, block * self.values : (block + 1) * self.values]
+            sums += np.take(numbers, codes[:, block], axis=1)
+        return sums
 
     def _check_codes(self, codes: object) -> None:
         if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.ndim != 2:

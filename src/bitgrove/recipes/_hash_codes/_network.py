@@ -11,7 +11,7 @@ from ... import training
 from ...data import ImageData
 from .._embedding import Embedder, train_embedding
 from ._study import Rows
-from .tasks import APART, PER_CLASS, Features, drawn, gallery
+from .tasks import Features, drawn, gallery
 
 NETWORK = "128 features of a network trained on 17,100 other pictures"
 """What a page says of them."""
@@ -33,7 +33,7 @@ def network_features(name: str, folder: Path) -> Features:
     """
     held = gallery(name)
     taken = np.zeros(len(held), bool)
-    taken[drawn(held.labels, PER_CLASS + APART)] = True
+    taken[drawn(held.labels)] = True
     own = held.select(~taken)
     chooses = np.arange(len(own)) % _CHOOSE == 0
     model, preprocessing = train_embedding(

@@ -9,17 +9,14 @@ import numpy.typing as npt
 
 from ... import data
 from ...data import ImageData
-from ...metrics import Relevance
+from ...metrics import Protocol, Relevance, protocol
 from ...search import Flat
 from ._study import Rows, Task
 
 NEIGHBOURS = 50
-"""Right answers of a query without labels."""
+"""Right answers of a query without labels, as in the protocol uh-bdnn."""
 
-PER_CLASS = 3000
-"""Training rows of every class with labels, at most."""
-
-APART = 100
+SH_BDNN = protocol("sh-bdnn")
 
 Features = Callable[[npt.NDArray[np.uint8]], Rows]
 
@@ -52,15 +49,12 @@ def by_neighbours(name: str, features: Features, said: str, rows: int | None = N
     )
 
 
-def by_labels(name: str, features: Features, said: str, per_class: int = PER_CLASS) -> Task:
-    """Right are the rows of the same class; ``per_class`` rows and some more are learnt from.
-
-    The rows more, :data:`APART` of each class, are for a method to see when to stop.
-    """
+def by_labels(name: str, features: Features, said: str, table: Protocol | None = SH_BDNN) -> Task:
+    """Right are the rows of the same class; :func:`drawn` says which rows are learnt from."""
     whole = gallery(name)
     queries = data.load(name, split="test")
     held, asked = features(whole.images), features(queries.images)
-    rows = drawn(whole.labels, per_class + APART)
+    rows = drawn(whole.labels, table)
     return Task(
         train=held[rows],
         labels=whole.labels[rows],
@@ -76,13 +70,19 @@ def by_labels(name: str, features: Features, said: str, per_class: int = PER_CLA
     )
 
 
-def drawn(labels: npt.NDArray[np.int64], per_class: int) -> npt.NDArray[np.int64]:
-    """Up to ``per_class`` rows of every class, by chance, the same for every seed."""
+def drawn(labels: npt.NDArray[np.int64], table: Protocol | None = SH_BDNN) -> npt.NDArray[np.int64]:
+    """Rows that a table teaches or chooses by, shuffled; the same for every seed.
+
+    A method that sees when to stop sets rows of them apart itself. Without a table, all rows.
+    """
     random = np.random.default_rng(0)
-    rows = [
-        random.permutation(np.flatnonzero(labels == each))[:per_class] for each in np.unique(labels)
-    ]
-    return random.permutation(np.concatenate(rows))
+    rows = np.arange(len(labels))
+    if table is not None:
+        split = table.split(labels, labels[:1], seed=random)  # whatever the test images are
+        classes = len(np.unique(labels))
+        parts = [each.reshape(classes, -1) for each in (split.train, split.validation)]
+        rows = np.concatenate(parts, axis=1).ravel()
+    return random.permutation(rows)
 
 
 def gallery(name: str) -> ImageData:

@@ -12,7 +12,7 @@ import torch
 
 from ...files import replacing
 from ._arms import BITS, METHODS, Arm
-from ._split import RetrievalSplit
+from ._split import PROTOCOL, RetrievalSplit
 
 TITLES = {
     "dsh": "DSH",
@@ -32,8 +32,8 @@ def protocol(split: RetrievalSplit, options: Mapping[str, Any]) -> dict[str, Any
     return {
         "study": "deep-hashing",
         "dataset": "cifar10, both official parts together",
-        "split": f"cifar10-1: {len(split.query)} queries, {len(split.database)} in the database, "
-        f"of which {len(split.train)} to train on and {len(split.validation)} chose the "
+        "split": f"{PROTOCOL.name}: {len(split.query)} queries, {len(split.database)} in the "
+        f"database, of which {len(split.train)} to train on and {len(split.validation)} chose the "
         "backbone's epoch; drawn anew for each seed",
         "metric": "mAP of all ranks, expected over orders of ties; relevant is the query's class",
         "backbone": f"small residual network of width {options['width']}, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,11 +25,9 @@ def scored(encoder: HashEncoder, found: Features, relevant: Relevance) -> dict[s
     """
     database = encoder.encode(found.database)
     if isinstance(encoder, SuBiC):
-        return {
-            "map": average_precision_of_scores(
-                look_ups(encoder, found.query, database), relevant, higher_is_better=True
-            )
-        }
+        queries = encoder.decision_function(found.query).astype(np.float32)
+        scores = encoder.index(database).scores(queries)
+        return {"map": average_precision_of_scores(scores, relevant, higher_is_better=True)}
     query = encoder.encode(found.query)
     near = precision_within_radius(query, database, relevant)
     return {
@@ -38,23 +35,6 @@ def scored(encoder: HashEncoder, found: Features, relevant: Relevance) -> dict[s
         "precision_radius_2": near.precision,
         "empty_balls": near.empty,
     }
-
-
-def look_ups(
-    encoder: SuBiC, queries: npt.NDArray, codes: npt.NDArray[np.uint8], block: int = 100
-) -> Iterator[npt.NDArray[np.float64]]:
-    """Scores of codes for real queries, some queries at a time: per block, the number looked up."""
-    blocks, width = encoder.blocks_, encoder.width
-    each = encoder.bits // blocks
-    bits = np.unpackbits(codes, axis=1, count=encoder.bits).reshape(len(codes), blocks, each)
-    entries = bits @ (1 << np.arange(each - 1, -1, -1))
-    values = encoder.decision_function(queries).reshape(len(queries), blocks, width)
-    for start in range(0, len(queries), block):
-        part = values[start : start + block]
-        scores = np.zeros((len(part), len(codes)))
-        for b in range(blocks):
-            scores += part[:, b, entries[:, b]]
-        yield scores
 
 
 def references(found: Features, relevant: Relevance) -> dict[str, float]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ...data import ImageData
+from ...metrics import Protocol, protocol
+
+PROTOCOL = protocol("cifar10-1")
+VALIDATION = 50
+"""Of each class' training images, those that choose the backbone's epoch."""
 
 
 class RetrievalSplit(NamedTuple):
@@ -18,15 +21,10 @@ class RetrievalSplit(NamedTuple):
     database: ImageData
 
 
-def cifar10_1(
-    images: ImageData,
-    seed: int,
-    *,
-    queries: int = 100,
-    train: int = 450,
-    validation: int = 50,
+def divided(
+    images: ImageData, seed: int, *, table: Protocol = PROTOCOL, validation: int = VALIDATION
 ) -> RetrievalSplit:
-    """Of every class some queries at random, of the rest some to train on; the rest is searched.
+    """The protocol's parts, and some of the images that may be learnt set apart.
 
     With CIFAR-10's 60,000 images of both official parts: 1,000 queries, 59,000 in the database, and
     among these 5,000 with labels that may be learnt, of which 500 choose the epoch.
@@ -34,20 +32,14 @@ def cifar10_1(
     Args:
         images: all of them.
         seed: of the draw.
-        queries: of each class.
-        train: of each class.
+        table: draws as many images of each class to learn from.
         validation: of each class.
     """
-    random = np.random.default_rng(seed)
-    parts: tuple[list[int], ...] = ([], [], [])
-    for label in range(len(images.classes)):
-        rows = random.permutation(np.flatnonzero(images.labels == label))
-        ends = np.cumsum([queries, train, validation])
-        for part, own in zip(parts, np.split(rows, ends)[:3], strict=True):
-            part.extend(own.tolist())
-    asked = np.zeros(len(images), bool)
-    asked[parts[0]] = True
+    split = table.split(images.labels, seed=seed)
+    learnt = split.train.reshape(len(images.classes), -1)
     return RetrievalSplit(
-        images.select(parts[1]), images.select(parts[2]), images.select(asked),
-        images.select(~asked),
-    )  # fmt: skip
+        images.select(learnt[:, :-validation].ravel()),
+        images.select(learnt[:, -validation:].ravel()),
+        images.select(split.query),
+        images.select(split.database),
+    )

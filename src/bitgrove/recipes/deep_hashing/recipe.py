@@ -18,7 +18,7 @@ from ._arms import EPOCHS, Arm, choose
 from ._backbone import BACKBONE_EPOCHS, Features, features
 from ._figures import protocol, table, write_expected
 from ._score import references, scored
-from ._split import cifar10_1
+from ._split import divided
 
 WIDTH = 32
 
@@ -65,7 +65,7 @@ def run(
     steps, images = Steps(), data.load("cifar10")
     outcomes, by_seed, accuracies, split = [], [], [], None
     for number in range(seed, seed + seeds):
-        split = cifar10_1(images, number)
+        split = divided(images, number)
         steps.say(f"Backbone, seed {number}")
         folder = out / "backbone" / f"seed-{number}"
         found = features(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...data import gist
 from ...hashing import CCAITQ, SHBDNN, ClassCodes, SupervisedDiscreteHashing
+from ...metrics import SplitRule
 from .._hash_codes import NETWORK, Method, Study, network_features, run_table, tasks
 
 STUDY = Study(
@@ -51,14 +53,17 @@ STUDY = Study(
     },
     extra={
         "mnist-500": lambda _: tasks.by_labels(
-            "mnist", tasks.pixels, "784 grey values", per_class=500
+            "mnist",
+            tasks.pixels,
+            "784 grey values",
+            replace(tasks.SH_BDNN, rule=SplitRule(None, train=500, validation=("class", 100))),
         ),
-        "digits": lambda _: tasks.by_labels("digits", tasks.pixels, "64 grey values"),
+        "digits": lambda _: tasks.by_labels("digits", tasks.pixels, "64 grey values", None),
     },
     bits=(8, 16, 24, 32, 48),
     protocol={
         "retrieval": "queries are the official test images, the gallery is all others",
-        "learnt_from": "up to 3,100 rows of every class, the same for every seed and method; "
+        "learnt_from": "3,100 rows of every class, the same for every seed and method; "
         "SH-BDNN sets 1,000 of them apart for early stopping",
         "truth": "the same class",
         "map": "trapezoid AP over the whole gallery, mean over every order of equal distances",
