@@ -15,7 +15,7 @@ from ._layout import METRICS, Array, Layout, as_numpy, positive_int
 
 
 class CodeIndex(Protocol):
-    """What finds a shortlist: ``Flat`` and ``Fanng`` of bits, ``MultiIndexHashing``, ``ClusteredCodes``."""
+    """What finds a shortlist: every index over bits."""
 
     def search(self, queries: Array, k: int, *, threads: int | None = None) -> Neighbours:
         """The ``k`` nearest codes."""
