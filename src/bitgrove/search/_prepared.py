@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -139,9 +140,9 @@ class PreparedCodes(RowIndex[Prepared]):
         return index
 
     @classmethod
+    @abstractmethod
     def _most(cls, layout: Layout) -> int:
         """Parts that a file may ask for."""
-        raise NotImplementedError
 
     def _perform(self, operation: Operation, threads: int) -> None:
         if operation.kind != "set":
