@@ -66,10 +66,11 @@ std::int32_t grow(Made& made, Random& random, int depth, std::size_t values) {
     return static_cast<std::int32_t>(node);
 }
 
-Made made(Random& random, std::size_t channels, std::size_t outs, std::size_t values, int depth) {
+Made made(Random& random, std::size_t channels, std::size_t outs, std::size_t values, int depth,
+          int trees = 9) {
     Made all{.channels = channels, .outs = outs};
     for (std::size_t c = 0; c < outs; ++c) all.bias.push_back(number(random, 100));
-    for (int tree = 0; tree < 9; ++tree) {
+    for (int tree = 0; tree < trees; ++tree) {
         all.root.push_back(grow(all, random, depth, values));
     }
     return all;
@@ -112,6 +113,18 @@ void every_level_adds_the_leaves_that_steps_reach() {
     }
 }
 
+// Of which some are a leaf from the root on.
+void any_number_of_trees() {
+    Random random(3);
+    for (const int depth : {1, 9}) {
+        for (const int trees : {1, 2, 3, 4, 6, 7}) {
+            for (const std::size_t outs : {1, 3}) {
+                agree(made(random, 20, outs, 50, depth, trees), random, 200, 50, false);
+            }
+        }
+    }
+}
+
 void more_rows_than_go_at_once_and_wide_leaves() {
     Random random(2);
     agree(made(random, 10, 1, 20, 7), random, 1500, 20, false);
@@ -125,6 +138,7 @@ void more_rows_than_go_at_once_and_wide_leaves() {
 constexpr Test kTests[] = {
     {"forest: every level adds the leaves that steps reach",
      every_level_adds_the_leaves_that_steps_reach},
+    {"forest: any number of trees", any_number_of_trees},
     {"forest: more rows than go at once, and wide leaves",
      more_rows_than_go_at_once_and_wide_leaves},
 };
