@@ -143,6 +143,10 @@ RangeResult Index::scan_range(const Queries& queries, float radius, const Tick& 
 
 RangeResult::RangeResult(const std::vector<std::vector<TopK::Item>>& found, const Space& space)
     : limits{0} {
+    std::size_t count = 0;
+    for (const auto& items : found) count += items.size();
+    distances.reserve(count);
+    ids.reserve(count);
     for (const auto& items : found) {
         for (const TopK::Item& item : items) {
             distances.push_back(space.reported(item.key));

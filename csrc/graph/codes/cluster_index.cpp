@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../walk/compare.hpp"
+#include "../walk/order_bits.hpp"
 #include "../walk/scan.hpp"
 
 namespace bitgrove::graph {
@@ -98,7 +99,7 @@ RangeResult ClusterIndex::range(const Queries& queries, float radius, const Tick
                 near.insert(near.end(), behind.data(), last);
             });
             for (const Ranked one : near) found[q].push_back({key_of(one), rows_.id(row_of(one))});
-            std::sort(found[q].begin(), found[q].end());
+            order_bits(found[q], 8 * format().row_bytes);
         }
     };
     parallel_blocks(queries.count, 4, queries.threads, "search", tick, work);

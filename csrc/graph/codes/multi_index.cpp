@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "../fork.hpp"
+#include "../walk/order_bits.hpp"
 #include "../walk/scan.hpp"
 
 namespace bitgrove::graph {
@@ -131,7 +132,7 @@ RangeResult MultiIndex::range(const Queries& queries, float radius, const Tick& 
         const std::uint8_t* query = queries.rows + q * format().row_bytes;
         if (!probe.within(*made_, rows_, query, most, limit, near)) return false;
         for (const Ranked one : near) found[q].push_back({key_of(one), rows_.id(row_of(one))});
-        std::sort(found[q].begin(), found[q].end());
+        order_bits(found[q], 8 * format().row_bytes);
         return true;
     });
     if (!left.empty()) {

@@ -8,6 +8,7 @@
 
 #include "compare.hpp"
 #include "nearest.hpp"
+#include "order_bits.hpp"
 
 namespace bitgrove::graph {
 namespace {
@@ -89,7 +90,7 @@ std::vector<std::vector<TopK::Item>> bits_within(const Rows& rows, const Queries
                 }
             }
         }
-        for (std::size_t q = begin; q < end; ++q) std::sort(found[q].begin(), found[q].end());
+        for (std::size_t q = begin; q < end; ++q) order_bits(found[q], 8 * bytes);
     };
     parallel_blocks(queries.count, 16, queries.threads, "search", tick, work);
     return found;
