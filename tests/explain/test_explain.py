@@ -229,3 +229,28 @@ def test_a_network_is_kept_as_a_file(tmp_path):
             bg.models.load(file)
     with pytest.raises(FileNotFoundError):
         bg.models.load(tmp_path / "none")
+
+
+def test_arrays_are_images_and_what_is_not_is_refused():
+    model, _, some = make()
+    x = some[:3].numpy()
+    ours = explain.arrival_probabilities(model, x.astype(np.float64))
+    theirs = explain.arrival_probabilities(model, torch.from_numpy(x))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    with pytest.raises(ValueError, match="NaN"):
+        explain.arrival_probabilities(model, np.full_like(x, np.nan))
+    with pytest.raises(TypeError, match="floating-point"):
+        explain.arrival_probabilities(model, x.astype(np.uint8))
+    assert len(explain.saliency(model, x[0], np.arange(2))) == 2
+
+
+def test_pictures_that_a_person_would_not_see_are_refused():
+    model, _, x = make()
+    path = explain.decision_path(model, x[0])
+    h, w = path.maps.shape[1:]
+    with pytest.raises(TypeError, match="uint8"):
+        explain.draw_path(path, np.zeros((h, w, 3), np.float32))
+    for channels in (2, 4):
+        with pytest.raises(ValueError, match="1 or 3"):
+            explain.draw_path(path, np.zeros((h, w, channels), np.uint8))

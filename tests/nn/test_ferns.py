@@ -315,7 +315,7 @@ def test_empty_batches_pass_and_keep_the_first_batch_to_come():
         ({"tests": "all"}, "tests must be one of 'random', 'learned', got 'all'"),
         ({"table_dtype": "int4"}, "table_dtype must be one of"),
         ({"gradient": "ste", "anneal": 5}, "anneal is of the gradients 'tanh', 'hinge', 'soft'"),
-        ({"anneal": 0}, "anneal must be at least 1 batch"),
+        ({"anneal": 0}, "anneal must be at least 1"),
         ({"groups": 3}, r"in_channels \(=4\) must be a multiple of groups \(=3\)"),
         ({"stride": 0}, "stride must be a whole number of at least 1"),
         ({"padding": (1, 2, 3)}, "padding must be a whole number of at least 0, or two"),
@@ -340,3 +340,25 @@ def test_inputs_of_another_kind_or_shape_are_refused():
         layer(torch.zeros(1, 4, 8, 8, dtype=torch.int64))
     with pytest.raises(ValueError, match="reaches over 3 pixels and does not fit into 2"):
         layer(torch.zeros(1, 4, 2, 8))
+
+
+def test_a_first_batch_of_nan_sets_no_thresholds():
+    layer = FernConv2d(2, 3, 3)
+    with pytest.raises(ValueError, match="NaN"):
+        layer(torch.full((1, 2, 8, 8), float("nan")))
+    assert not layer.initialised
+    layer(torch.randn(1, 2, 8, 8))
+    assert layer.initialised
+
+
+@pytest.mark.parametrize("name", ["ferns", "depth", "candidates", "anneal"])
+def test_counts_are_whole_numbers(name):
+    with pytest.raises(TypeError, match=name):
+        FernLinear(8, 3, **{name: 2.0})
+    with pytest.raises(ValueError, match="kernel_size"):
+        FernConv2d(2, 3, 1.5)
+
+
+def test_the_result_has_the_type_of_the_parameters():
+    assert FernLinear(8, 3)(torch.randn(2, 8)).dtype == torch.float32
+    assert FernLinear(8, 3).double()(torch.randn(2, 8)).dtype == torch.float64

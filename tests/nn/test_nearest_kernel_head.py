@@ -165,3 +165,49 @@ def _alone():
     head = NearestKernelHead(torch.tensor([0, 0, 1]), 1, bandwidth=1.0)
     head.refresh(torch.tensor([[0.0], [1.0], [2.0]]))
     return head
+
+
+def test_loaded_centres_are_those_that_are_searched():
+    head, centres, labels = made(n=6, dim=2, classes=2, neighbours=1)
+    x = torch.randn(5, 2)
+    head(x)
+    other = NearestKernelHead(labels, 2, neighbours=1, bandwidth=1.3)
+    other.refresh(-centres)
+    for holder, state in ((head, other), (torch.nn.Sequential(head), torch.nn.Sequential(other))):
+        head.refresh(centres)
+        head(x)
+        holder.load_state_dict(state.state_dict())
+        assert torch.equal(head(x), other(x))
+
+
+@pytest.mark.parametrize(
+    ("targets", "error", "said"),
+    [
+        (torch.zeros(1, dtype=torch.int64), ValueError, r"shape \(3,\)"),
+        (torch.zeros(3, 1, dtype=torch.int64), ValueError, r"shape \(3,\)"),
+        (torch.zeros(3), TypeError, "integers"),
+        (torch.tensor([0, 1, 4]), ValueError, "0 to 3"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(targets, error, said):
+    head, _, _ = made()
+    with pytest.raises(error, match=said):
+        head.loss(torch.randn(3, 5), targets)
+
+
+def test_no_embedding_and_no_other_centre_are_refused():
+    head, _, _ = made()
+    with pytest.raises(ValueError, match="one or more embeddings"):
+        head.loss(torch.empty(0, 5), torch.empty(0, dtype=torch.int64))
+    alone, _, _ = made(n=1, classes=1)
+    with pytest.raises(ValueError, match="embedding's own"):
+        alone(torch.zeros(1, 5), torch.tensor([0]))
+
+
+def test_the_bandwidth_passes_over_centres_that_coincide():
+    head = NearestKernelHead(torch.tensor([0, 0, 1, 1]), 1)
+    head.refresh(torch.tensor([[0.0], [0.0], [5.0], [9.0]]))
+    assert head.bandwidth == 4.0
+    head = NearestKernelHead(torch.tensor([0, 1]), 1)
+    head.refresh(torch.zeros(2, 1))
+    assert head.bandwidth == 1.0

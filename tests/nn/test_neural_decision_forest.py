@@ -383,3 +383,26 @@ def test_updates_are_refused_where_they_mean_nothing():
         forest.update_leaves(x, labels.float())
     with pytest.raises(ValueError, match="nothing to harden"):
         bnn.harden(torch.nn.Linear(2, 2))
+
+
+def test_a_report_refuses_targets_that_would_be_spread():
+    forest = bnn.NeuralDecisionForest(4, 3, trees=1, depth=2, leaves="gradient")
+    with pytest.raises(ValueError, match=r"shape \(5,\)"):
+        bnn.hardening_report(forest, torch.zeros(5, 4), torch.zeros(5, 1, dtype=torch.int64))
+    values = bnn.NeuralDecisionForest(4, 2, depth=2, task="regression", leaves="gradient")
+    with pytest.raises(ValueError, match=r"shape \(5, 2\)"):
+        bnn.hardening_report(values, torch.zeros(5, 4), torch.zeros(5))
+
+
+@pytest.mark.parametrize(
+    ("neuron", "leaves", "error"),
+    [
+        (torch.zeros(1, 2, dtype=torch.int64), 3, ValueError),
+        (torch.zeros(0, 1, dtype=torch.int64), 2, ValueError),
+        (torch.zeros(1, 1), 2, TypeError),
+        (torch.tensor([[1]]), 2, ValueError),
+    ],
+)
+def test_hard_trees_that_are_not_complete_are_refused(neuron, leaves, error):
+    with pytest.raises(error, match="neuron"):
+        bnn.HardForest(torch.nn.Linear(2, 1), neuron, torch.zeros(len(neuron), leaves, 1))

@@ -358,3 +358,22 @@ def test_inputs_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match="one for each of 2 maps"):
         MultiScaleForest((3, 3), 2, trees=(1, 2, 3))
     assert head(torch.zeros(0, 3)).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 3, 4, 4), (1, 3, 2, 2)), ((2, 3), (2, 3)), ((2, 3, 4, 4),)]
+)
+def test_maps_that_do_not_fit_each_other_are_refused(shapes):
+    forest = MultiScaleForest((3, 3), 2, trees=np.int64(4), depth=2)
+    maps = [torch.zeros(shape) for shape in shapes]
+    for call in (forest, forest.route, forest.fit_thresholds):
+        with pytest.raises(ValueError, match="maps"):
+            call(maps)
+
+
+@pytest.mark.parametrize(
+    "weights", [np.ones(4), np.zeros(5), np.full(5, -1.0), np.full(5, np.nan), np.ones((5, 1))]
+)
+def test_weights_that_weigh_nothing_are_refused(weights):
+    with pytest.raises(ValueError, match="weights"):
+        ResidualForestHead(3, 2, trees=2).fit_thresholds(torch.randn(5, 3), weights=weights)

@@ -426,6 +426,12 @@ def test_one_class_and_one_row_are_learnt():
     solver = RandomFerns(3, 2).fit([[1.0, 2.0]], ["only"])
     np.testing.assert_array_equal(solver.predict([[5.0, 5.0], [0.0, 0.0]]), ["only", "only"])
     np.testing.assert_array_equal(solver.predict_proba([[5.0, 5.0]]), [[1.0]])
+    assert solver.decision_function([[5.0, 5.0]]).shape == (1,)
+
+
+def test_pairs_of_one_feature_are_refused():
+    with pytest.raises(ValueError, match="compares two features"):
+        RandomFerns(3, 2, tests="pairs").fit([[1.0], [2.0]], [0, 1])
 
 
 def test_too_large_a_table_is_refused_before_it_is_made(digits):

@@ -116,3 +116,12 @@ def test_data_that_do_not_fit_are_named():
     solver.fit(maps[0], labels)
     with pytest.raises(ValueError, match=r"maps must have \[3\] channels, got \[2\]"):
         solver.predict(maps[1])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"trees": 2.0}, {"trees": (3, 0)}, {"depth": "4"}, {"depth": True}]
+)
+def test_forests_of_no_size_are_refused(wrong):
+    maps = np.zeros((1, 2, 4, 4), np.float32)
+    with pytest.raises(ValueError, match="must be an int of at least 1"):
+        SegmentationForest(**wrong).fit(maps, np.zeros((1, 4, 4), np.uint8))

@@ -94,11 +94,26 @@ def test_data_that_do_not_fit_are_refused(change, error, message):
 def test_settings_out_of_range_are_refused():
     images, shapes = spots(20, 0)
     for name in ("stages", "starts", "side", "spacing", "trees", "epochs"):
-        with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+        with pytest.raises(ValueError, match=f"{name} must be an int of at least 1, got 0"):
             ShapeCascade(**{name: 0}).fit(images, shapes)
-    with pytest.raises(ValueError, match="alpha must be above 0, got 0"):
+    for wrong in (1.5, "2", True):
+        with pytest.raises(ValueError, match="stages must be an int"):
+            ShapeCascade(wrong).fit(images, shapes)
+    with pytest.raises(ValueError, match="random_state must be an int"):
+        ShapeCascade(random_state="now").fit(images, shapes)
+    with pytest.raises(ValueError, match="alpha must be a finite number above 0, got 0"):
         ShapeCascade(alpha=0).fit(images, shapes)
     with pytest.raises(ValueError, match="regressor must be 'forest' or 'linear', got 'tree'"):
         ShapeCascade(regressor="tree").fit(images, shapes)
     with pytest.raises(NotFittedError):
         ShapeCascade().predict(images)
+
+
+def test_no_seed_draws_one_and_no_picture_has_no_points():
+    images, shapes = spots(20, 0)
+    for regressor in ("forest", "linear"):
+        cascade = ShapeCascade(2, regressor=regressor, starts=2, epochs=1, random_state=None)
+        cascade.fit(images, shapes)
+        assert cascade.predict(images).shape == (20, 2, 2)
+        assert [len(points) for points in cascade.staged_predict(images[:0])] == [0, 0, 0]
+        assert cascade.predict(images[:0]).shape == (0, 2, 2)

@@ -46,30 +46,50 @@ def check_tree(forest: NeuralDecisionForest, tree: int) -> None:
         raise ValueError(f"tree must be 0 to {forest.trees - 1}, got {tree!r}")
 
 
-def as_batch(image: Tensor | npt.NDArray[np.floating[Any]], model: nn.Module) -> Tensor:
+Pixels = Tensor | npt.NDArray[np.floating[Any]]
+
+
+def as_batch(image: Pixels, model: nn.Module) -> Tensor:
     """One image as a batch of the model's type and device.
 
     Raises:
         TypeError: it is no array of floating-point numbers.
         ValueError: it is not one image, or holds NaN.
     """
-    if not isinstance(image, Tensor):
-        if not isinstance(image, np.ndarray):
-            raise TypeError(f"image must be an array or a tensor, got {type(image).__name__}")
-        image = torch.from_numpy(np.ascontiguousarray(image))
-    if not image.is_floating_point():
+    x = _numbers(image)
+    if x.ndim == 4 and len(x) == 1:
+        x = x[0]
+    if x.ndim != 3 or 0 in x.shape:
+        raise ValueError(f"image must be one of shape (c, h, w), got {tuple(x.shape)}")
+    return as_images(x[None], model)
+
+
+def as_images(images: Pixels, model: nn.Module) -> Tensor:
+    """One or more images in the model's type and on its device.
+
+    Raises:
+        TypeError: they are no array of floating-point numbers.
+        ValueError: there is none, or they have another shape or hold NaN.
+    """
+    x = _numbers(images)
+    if x.ndim != 4 or 0 in x.shape:
+        raise ValueError(f"images must have shape (n, c, h, w), one or more, got {tuple(x.shape)}")
+    if not torch.isfinite(x).all():
+        raise ValueError("there are NaN or infinite numbers among the pixels")
+    return x.to(next(model.parameters()))
+
+
+def _numbers(pixels: Pixels) -> Tensor:
+    if isinstance(pixels, np.ndarray):
+        pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+    if not isinstance(pixels, Tensor):
+        raise TypeError(f"pixels must be an array or a tensor, got {type(pixels).__name__}")
+    if not pixels.is_floating_point():
         raise TypeError(
-            f"image must be floating-point, as the model takes it, got {image.dtype}; use "
-            "Preprocessing.normalise for pixels"
+            f"pixels must be floating-point, as the model takes them, got {pixels.dtype}; use "
+            "Preprocessing.normalise"
         )
-    if image.ndim == 4 and len(image) == 1:
-        image = image[0]
-    if image.ndim != 3 or 0 in image.shape:
-        raise ValueError(f"image must be one of shape (c, h, w), got {tuple(image.shape)}")
-    if not torch.isfinite(image).all():
-        raise ValueError("image holds NaN or infinite numbers")
-    first = next(model.parameters())
-    return image[None].to(first)
+    return pixels
 
 
 @contextmanager

@@ -41,17 +41,26 @@ def draw_path(
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
+        TypeError: the picture is not ``uint8``.
         ValueError: the picture or the labels do not fit the path.
+
+    >>> import torch
+    >>> from bitgrove import explain, nn
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), nn.NeuralDecisionForest(4, 2, depth=2))
+    >>> path = explain.decision_path(model, np.zeros((1, 2, 2), np.float32))
+    >>> figure = draw_path(path, np.zeros((2, 2, 1), np.uint8), labels=["cat", "dog"])
+    >>> len(figure.axes)        # the picture, two nodes, one place empty, the answer
+    4
     """
     require("matplotlib", extra="train", needed_for="drawing a decision path")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if picture.ndim != 3 or picture.shape[:2] != path.maps.shape[1:]:
-        raise ValueError(
-            f"picture must have shape ({path.maps.shape[1]}, {path.maps.shape[2]}, 1 or 3), got "
-            f"{picture.shape}"
-        )
+    if picture.dtype != np.uint8:
+        raise TypeError(f"picture must be uint8, got {picture.dtype}")
+    h, w = path.maps.shape[1:]
+    if picture.shape not in ((h, w, 1), (h, w, 3)):
+        raise ValueError(f"picture must have shape ({h}, {w}, 1 or 3), got {picture.shape}")
     names = [str(i) for i in range(len(path.answer))] if labels is None else [*labels]
     if len(names) != len(path.answer):
         raise ValueError(f"{len(names)} labels for {len(path.answer)} outputs")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .. import require
 from ..nn._forest_routing import log_arrivals
-from ._look import check_tree, find_forest, watched
+from ._look import as_images, check_tree, find_forest, watched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @torch.no_grad()
 def arrival_probabilities(
     forest_model: nn.Module,
-    images: Tensor,
+    images: Tensor | npt.NDArray[np.floating[Any]],
     *,
     tree: int = 0,
     forest: str | None = None,
@@ -41,7 +41,8 @@ def arrival_probabilities(
         with the sum 1.
 
     Raises:
-        ValueError: there is no image, forest or tree.
+        TypeError: ``forest_model`` is no torch module, or ``images`` no floating-point array.
+        ValueError: there is no image, forest or tree, or the images hold NaN.
 
     >>> from bitgrove import nn as bnn
     >>> model = nn.Sequential(nn.Flatten(), bnn.NeuralDecisionForest(4, 2, trees=1, depth=2))
@@ -50,18 +51,17 @@ def arrival_probabilities(
     """
     found = find_forest(forest_model, forest)
     check_tree(found, tree)
-    if not len(images):
-        raise ValueError("images must hold at least one")
+    x = as_images(images, forest_model)
     sums: list[Any] = [0.0] * (found.depth + 1)
     with watched(forest_model, found) as seen:
-        for part in images.split(batch_size):
+        for part in x.split(batch_size):
             forest_model(part)
             levels = log_arrivals(found.decisions(seen.pop()))
             sums = [
                 total + level[:, tree].double().exp().sum(0)
                 for total, level in zip(sums, levels, strict=True)
             ]
-    return [(total / len(images)).float().cpu().numpy() for total in sums]
+    return [(total / len(x)).float().cpu().numpy() for total in sums]
 
 
 def draw_routing(levels: Sequence[npt.NDArray[np.floating[Any]]], *, title: str = "") -> Figure:
@@ -74,6 +74,10 @@ def draw_routing(levels: Sequence[npt.NDArray[np.floating[Any]]], *, title: str 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
         ValueError: the levels are not those of a complete tree.
+
+    >>> figure = draw_routing([np.ones(1), np.array([0.9, 0.1])], title="Mostly left")
+    >>> len(figure.axes)
+    1
     """
     require("matplotlib", extra="train", needed_for="drawing a tree")
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -58,7 +58,7 @@ def saliency(
     check_tree(found, tree)
     last = 2**found.depth - 2
     wrong = [node for node in nodes if not 0 <= node <= last]
-    if wrong or not nodes:
+    if wrong or not len(nodes):
         raise ValueError(f"nodes must be some of 0 to {last}, got {[*nodes]}")
     x = as_batch(image, forest_model).detach().requires_grad_()
     decisions = decide(forest_model, found, x)[0]

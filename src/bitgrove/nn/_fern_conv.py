@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from ._fern_gradients import Mode
@@ -26,7 +28,10 @@ class FernConv2d(FernLayer):
     embedding networks, MIDL 2020, as their slides draw it. The paper does not say how many ferns
     and tests it has, whether tests are learned, what the factor ``w`` of a row is, or where the
     gradient passes; all this is our choice, and the published ways of others are beside it.
-    Differences: ``>=`` in place of ``>``, as every sign here. NaN is not looked for: its bit is 0.
+    Differences: ``>=`` in place of ``>``, as every sign here. Rows that no batch reads decay with
+    the others if the optimiser has weights decay, and the straight-through gradient, to which every
+    fern adds at the positions that it reads, is not scaled down. NaN is not looked for, its bit is
+    0; but a first batch whose quantiles are NaN or infinite is refused.
 
     ==========  ==================================================================================
     gradient    what training computes, and what the tests get
@@ -39,8 +44,9 @@ class FernConv2d(FernLayer):
     ``efd``     rows as they are; differences between rows, lighter the farther their address
                 (Bacellar et al., DWN, ICML 2024), times the slope of ``tanh / 2`` (ours)
     ``soft``    all rows by the product of bits that rise as lines, from 1 below the threshold to
-                1 above it, the more steeply the longer it is trained (after Dekel et al., Deep
-                Convolutional Tables, 2023, who mix only the rows of the least certain bits)
+                1 above it, with ``anneal`` the more steeply the longer it is trained (after Dekel
+                et al., Deep Convolutional Tables, 2023, who mix only the rows of the least certain
+                bits)
     ==========  ==================================================================================
 
     In evaluation mode every one is the plain sum of rows, in integers, times a scale: what the
@@ -50,8 +56,8 @@ class FernConv2d(FernLayer):
     numbers in evaluation than it learned from.
 
     Memory in training: the input and the parameters, as for the float layer; what the tests read
-    is gathered once more going backwards. Parameters are in float32 and so is the result, under
-    autocast too.
+    is gathered once more going backwards. The result has the type of the parameters, float32 unless
+    they were converted, under autocast too.
 
     Args:
         in_channels: channels of the input, a multiple of ``groups``.
@@ -74,6 +80,7 @@ class FernConv2d(FernLayer):
         anneal: batches of training until it computes what evaluation does; None for never.
 
     Raises:
+        TypeError: a number of ferns, comparisons, candidates or batches that is no int.
         ValueError: an argument is out of its range, or two arguments contradict each other.
 
     >>> import torch
@@ -159,6 +166,7 @@ class FernLinear(FernLayer):
         anneal: batches of training until it computes what evaluation does; None for never.
 
     Raises:
+        TypeError: a number of ferns, comparisons, candidates or batches that is no int.
         ValueError: an argument is out of its range, or two arguments contradict each other.
 
     >>> import torch
@@ -229,7 +237,7 @@ def pair(name: str, value: Size, least: int) -> tuple[int, int]:
     Raises:
         ValueError: it is something else, or below ``least``.
     """
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(both) != 2 or not all(isinstance(item, int) and item >= least for item in both):
         raise ValueError(
             f"{name} must be a whole number of at least {least}, or two, got {value!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Literal, get_args
 
 import torch
@@ -49,11 +50,17 @@ class FernLayer(nn.Module):
         anneal: int | None,
     ) -> None:
         super().__init__()
-        for name, value in (("ferns", ferns), ("candidates", candidates)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        counts = {"ferns": ferns, "candidates": candidates, "depth": depth}
+        if anneal is not None:
+            counts["anneal"] = anneal
+        for name, value in counts.items():
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise TypeError(f"{name} must be a whole number, got {value!r}")
         if not 1 <= depth <= _MOST_DEPTH:
             raise ValueError(f"depth must be in 1 to {_MOST_DEPTH}, got {depth}")
+        for name, value in counts.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         _check_name("gradient", gradient, MODES)
         _check_name("tests", tests, get_args(Tests))
         _check_name("table_dtype", table_dtype, get_args(TableDtype))
@@ -62,8 +69,6 @@ class FernLayer(nn.Module):
                 f"anneal is of the gradients {', '.join(map(repr, ANNEALED))}; {gradient!r} looks "
                 "up one row with the factor 1 from the start, so leave it out"
             )
-        if anneal is not None and anneal < 1:
-            raise ValueError(f"anneal must be at least 1 batch, or None, got {anneal}")
         readable = inputs // groups * window.taps
         if depth > readable:
             raise ValueError(
@@ -147,6 +152,9 @@ class FernLayer(nn.Module):
 
         Args:
             x: a batch as the layer takes it.
+
+        Raises:
+            ValueError: no sample, or so many NaN or infinite numbers that a quantile is one.
         """
         if not len(x):
             raise ValueError("x must hold at least one sample to take quantiles of, got none")
@@ -160,6 +168,10 @@ class FernLayer(nn.Module):
         count = found.shape[1]
         ranks = (self.quantiles.flatten() * (count - 1)).round().long()
         values = found.sort(1).values.gather(1, ranks[:, None])
+        if not torch.isfinite(values).all():
+            raise ValueError(
+                "the batch that sets the thresholds holds too many NaN or infinite numbers"
+            )
         self.thresholds.copy_(values.reshape(self.thresholds.shape))
         self.initialised.fill_(True)
 

@@ -209,7 +209,7 @@ class NeuralDecisionForest(nn.Module):
         if iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {iterations}")
         decisions = self.decisions(x)
-        _check_targets(targets, len(x), self.out_features, self.task)
+        check_targets(targets, len(x), self.out_features, self.task)
         if not torch.isfinite(decisions).all():
             raise ValueError("x, or what the splits make of it, holds NaN or infinite numbers")
         paths = log_certain(decisions) if self.hard else log_arrivals(decisions)[-1]
@@ -305,7 +305,13 @@ def _check(
         raise ValueError(f"features must be at most in_features, {in_features}, got {features}")
 
 
-def _check_targets(targets: Tensor, count: int, outputs: int, task: str) -> None:
+def check_targets(targets: Tensor, count: int, outputs: int, task: str) -> None:
+    """Refuse targets that do not fit ``count`` inputs of a forest.
+
+    Raises:
+        TypeError: labels that are not int64.
+        ValueError: no input, another shape, a label out of range, or a number that is not finite.
+    """
     if not count:
         raise ValueError("x must hold at least one sample")
     shape = (count,) if task == "classification" else (count, outputs)

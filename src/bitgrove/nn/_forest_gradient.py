@@ -14,7 +14,7 @@ from ._leaf_sum import leaf_gradient, leaf_sum
 
 
 @dataclass(frozen=True)
-class HardForest:
+class RoutedTrees:
     """The tests of complete trees.
 
     Args:
@@ -49,7 +49,7 @@ class HardForest:
 class _Logits(torch.autograd.Function):
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, rows: Tensor, index: Tensor, leaf: Tensor, forest: HardForest
+        ctx: Any, rows: Tensor, index: Tensor, leaf: Tensor, forest: RoutedTrees
     ) -> Tensor:
         ctx.save_for_backward(rows, index, leaf)
         ctx.forest = forest
@@ -75,7 +75,7 @@ class _Loss(torch.autograd.Function):
         index: Tensor,
         labels: Tensor,
         leaf: Tensor,
-        forest: HardForest,
+        forest: RoutedTrees,
     ) -> Tensor:
         logits = leaf_sum(index, leaf) + added
         ctx.save_for_backward(rows, logits, index, labels, leaf)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ._forest import MaskedLinear, NeuralDecisionForest
+from ._forest import MaskedLinear, NeuralDecisionForest, check_targets
 from ._forest_routing import greedy_leaves, log_arrivals
 from ._layer import check_input
 
@@ -32,16 +32,29 @@ class HardForest(nn.Module):
             model that ends in this layer predicts accordingly.
 
     Raises:
-        ValueError: the shapes do not fit each other, a neuron is out of range, or ``output`` is
-            another.
+        TypeError: neurons that are not int64.
+        ValueError: there is no tree, a tree is not complete, the shapes do not fit each other, a
+            neuron is out of range, or ``output`` is another.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> _ = nn.init.constant_(layer.weight, 1.0), nn.init.zeros_(layer.bias)
+    >>> tree = HardForest(layer, torch.tensor([[0]]), torch.tensor([[[10.0], [20.0]]]))
+    >>> tree(torch.tensor([[-3.0, 1.0], [1.0, 1.0]]))
+    tensor([[10.],
+            [20.]])
     """
 
     def __init__(
         self, functions: nn.Linear, neuron: Tensor, leaf: Tensor, *, output: Output = "logits"
     ) -> None:
-        if neuron.ndim != 2 or leaf.ndim != 3 or leaf.shape[:2] != (
-            len(neuron), neuron.shape[1] + 1
-        ):  # fmt: skip
+        if neuron.dtype != torch.int64:
+            raise TypeError(f"neuron must be int64, got {neuron.dtype}")
+        if neuron.ndim != 2 or not len(neuron) or (neuron.shape[1] & (neuron.shape[1] + 1)):
+            raise ValueError(
+                f"neuron must have shape (trees, 2**depth - 1), at least one tree, got "
+                f"{tuple(neuron.shape)}"
+            )
+        if leaf.ndim != 3 or leaf.shape[:2] != (len(neuron), neuron.shape[1] + 1):
             raise ValueError(
                 f"leaf must have shape (trees, nodes + 1, outputs) for neurons of shape "
                 f"{tuple(neuron.shape)}, got {tuple(leaf.shape)}"
@@ -144,15 +157,15 @@ def hardening_report(
         batch_size: inputs at a time.
 
     Raises:
-        ValueError: the model does not hold just one soft forest, there is no input, or the numbers
-            of inputs and targets differ.
+        TypeError: labels that are not int64.
+        ValueError: the model does not hold just one soft forest, there is no input, or the targets
+            have another shape, or hold what the forest cannot answer.
     """
     found = _forests(model)
     if len(found) != 1:
         raise ValueError(f"the model must hold one NeuralDecisionForest, got {len(found)}")
-    if not len(x) or len(x) != len(targets):
-        raise ValueError(f"{len(x)} inputs for {len(targets)} targets; give one for each")
     forest = found[0][1]
+    check_targets(targets, len(x), forest.out_features, forest.task)
     certain: list[Tensor] = []
 
     def watch(module: NeuralDecisionForest, inputs: tuple[Tensor, ...]) -> None:

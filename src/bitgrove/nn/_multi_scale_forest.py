@@ -31,7 +31,8 @@ class MultiScaleForest(nn.Module):
         heads: a :class:`ResidualForestHead` for each map.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or maps are not ``[n, c, h, w]`` of one ``n`` and
+            of as many channels as said.
 
     >>> import torch
     >>> forest = MultiScaleForest((8, 16), 5, trees=(20, 30))
@@ -50,7 +51,7 @@ class MultiScaleForest(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        counts = [trees] * len(in_channels) if isinstance(trees, int) else list(trees)
+        counts = list(trees) if isinstance(trees, Sequence) else [trees] * len(in_channels)
         if not in_channels or len(counts) != len(in_channels):
             raise ValueError(
                 f"trees must be one number, or one for each of {len(in_channels)} maps (at least "
@@ -92,6 +93,7 @@ class MultiScaleForest(nn.Module):
 
     def fit_thresholds(self, maps: Sequence[Tensor], *, seed: int = 0) -> Self:
         """See :meth:`ResidualForestHead.fit_thresholds`."""
+        self._check(maps)
         for scale, (head, x) in enumerate(zip(self.heads, maps, strict=True)):
             head.fit_thresholds(x, seed=seed + scale)
         return self
@@ -99,6 +101,9 @@ class MultiScaleForest(nn.Module):
     def _check(self, maps: Sequence[Tensor]) -> None:
         if len(maps) != len(self.heads):
             raise ValueError(f"needs {len(self.heads)} maps, got {len(maps)}")
+        shapes = [tuple(x.shape) for x in maps]
+        if any(len(shape) != 4 or shape[0] != shapes[0][0] for shape in shapes):
+            raise ValueError(f"maps must have shape [n, c, h, w] with the same n, got {shapes}")
 
 
 def fuse_logits(logits: Sequence[Tensor]) -> Tensor:

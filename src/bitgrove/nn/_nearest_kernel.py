@@ -27,18 +27,19 @@ class NearestKernelHead(nn.Module):
     An image is not its own neighbour: say by ``rows`` which centre each embedding comes from.
     Centres are constants; the gradient goes to ``x`` and to ``log_weights``.
 
-    Source: Meyer, Harwood and Drummond, "Nearest Neighbour Radial Basis Function Solvers for Deep
-    Neural Networks", arXiv 1705.09780. There the neighbours come from an approximate index as
-    well. Here a class without a centre among the neighbours is at ``-inf`` and not at a floor, and
-    :meth:`loss` adds the nearest centre of the true class where it is missing, without which there
-    would be no gradient.
+    Source: Meyer, Harwood and Drummond, "Deep Metric Learning and Image Classification with Nearest
+    Neighbour Gaussian Kernels", ICIP 2018, arXiv 1705.09780. There the neighbours come from an
+    approximate index as well. Here a class without a centre among the neighbours is at ``-inf`` and
+    not at a floor, and :meth:`loss` adds the nearest centre of the true class where it is missing,
+    without which there would be no gradient.
 
     Args:
         labels: class of each centre, ``int64[n]``, from 0.
         dim: elements of an embedding.
         neighbours: that count for one embedding, at most all centres.
         bandwidth: in the units of the embedding; None sets it at the first :meth:`refresh` to the
-            median distance of a centre to its nearest other one.
+            median distance of a centre to its nearest other one, over the centres where that is not
+            0; 1.0 where it is 0 for all.
 
     Attributes:
         log_weights: one for each centre, 0 at the start; give them a learning rate of their own.
@@ -85,6 +86,7 @@ class NearestKernelHead(nn.Module):
         self.register_buffer("centres", torch.full((len(labels), dim), float("nan")))
         self.register_buffer("bandwidth", torch.tensor(bandwidth or float("nan")))
         self._index: Flat | Fanng | None = None
+        self.register_load_state_dict_post_hook(_forget_index)
 
     @torch.no_grad()
     def refresh(self, embeddings: Tensor) -> None:
@@ -119,16 +121,33 @@ class NearestKernelHead(nn.Module):
 
         Raises:
             RuntimeError: there are no centres yet; call :meth:`refresh`.
-            ValueError: shapes that do not fit.
+            ValueError: shapes that do not fit, or an embedding whose only centre is its own.
         """
         return self._log_probabilities(x, self._neighbours(x, rows))
 
     def loss(self, x: Tensor, targets: Tensor, rows: Tensor | None = None) -> Tensor:
         """Mean of ``-log P(target | x)``, with the nearest centre of the true class among those.
 
+        Args:
+            x: embeddings, at least one.
+            targets: the class of each, ``int64[q]``.
+            rows: as for :meth:`forward`.
+
         Raises:
-            ValueError: a class that has no centre but the embedding's own.
+            TypeError: targets that are no integers.
+            ValueError: no embedding, shapes that do not fit, a class out of range, or one that has
+                no centre but the embedding's own.
         """
+        if targets.is_floating_point() or targets.dtype == torch.bool:
+            raise TypeError(f"targets must be integers, got {targets.dtype}")
+        if len(x) == 0 or targets.shape != (len(x),):
+            raise ValueError(
+                f"targets must have shape ({len(x)},), one for each of one or more embeddings, got "
+                f"{tuple(targets.shape)}"
+            )
+        if not 0 <= int(targets.min()) <= int(targets.max()) < self.classes:
+            raise ValueError(f"targets must lie in 0 to {self.classes - 1}")
+        targets = targets.long()
         ids = self._with_true_class(x, self._neighbours(x, rows), targets, rows)
         chosen = self._log_probabilities(x, ids).gather(1, targets.unsqueeze(1))
         return -chosen.mean()
@@ -160,8 +179,10 @@ class NearestKernelHead(nn.Module):
         others = ids != rows.cpu().unsqueeze(1)
         # those of others first, in their order
         place = torch.argsort((~others).to(torch.uint8), dim=1, stable=True)
-        kept = torch.where(others, ids, -1).gather(1, place)
-        return kept[:, : self.neighbours]
+        kept = torch.where(others, ids, -1).gather(1, place)[:, : self.neighbours]
+        if (kept < 0).all(1).any():
+            raise ValueError("there is no centre but the embedding's own")
+        return kept
 
     def _with_true_class(
         self, x: Tensor, ids: Tensor, targets: Tensor, rows: Tensor | None
@@ -195,3 +216,8 @@ class NearestKernelHead(nn.Module):
         safe = torch.where(there.unsqueeze(1), of_class, torch.zeros_like(of_class))
         sums = torch.where(there, safe.logsumexp(1), -torch.inf)
         return sums - scores.logsumexp(1, keepdim=True)
+
+
+def _forget_index(head: nn.Module, _: object) -> None:
+    """After other centres were loaded."""
+    cast(NearestKernelHead, head)._index = None

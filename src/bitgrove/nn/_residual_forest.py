@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._forest_gradient import HardForest
+from ._forest_gradient import RoutedTrees
 from ._layer import check_input
 from ._leaf_sum import leaf_sum
 from ._residual_forest_routing import draw_channels, leaves, quantile_thresholds
@@ -96,7 +96,7 @@ class ResidualForestHead(nn.Module):
         rows, index = self.rows(x), self.route(x)
         if self.sharpness is None:
             return self._shaped(self.leaf_logits(index), x.shape)
-        forest = HardForest(self.feature, self.threshold, self.sharpness)
+        forest = RoutedTrees(self.feature, self.threshold, self.sharpness)
         return self._shaped(forest.logits(rows, index, self.leaf), x.shape)
 
     @torch.no_grad()
@@ -130,11 +130,18 @@ class ResidualForestHead(nn.Module):
             weights: of the rows, ``[m]``, not negative; None counts all alike.
 
         Raises:
-            ValueError: ``x`` has no row, or is not finite.
+            ValueError: ``x`` has no row, or is not finite; ``weights`` have another shape, or none
+                is above 0.
         """
         rows = self.rows(x.detach()).cpu().numpy()
         if not len(rows) or not np.isfinite(rows).all():
             raise ValueError("thresholds need at least one row, and finite numbers")
+        if weights is not None:
+            weights = np.asarray(weights, np.float64)
+            if weights.shape != (len(rows),):
+                raise ValueError(f"weights must have shape ({len(rows)},), got {weights.shape}")
+            if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+                raise ValueError("weights must be finite, not negative, and not all 0")
         random = np.random.default_rng(seed)
         found = quantile_thresholds(rows, self.feature.cpu().numpy(), random, weights)
         self.threshold.copy_(torch.from_numpy(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ._forest_gradient import HardForest
+from ._forest_gradient import RoutedTrees
 from ._residual_forest import ResidualForestHead
 
 
@@ -65,5 +65,5 @@ def residual_forest_loss(
                 f"{(x.shape[0], head.classes, *x.shape[2:])}, got {tuple(others.shape)}"
             )
         added = others.movedim(1, -1).reshape(-1, head.classes)[counted]
-    forest = HardForest(head.feature, head.threshold, head.sharpness)
+    forest = RoutedTrees(head.feature, head.threshold, head.sharpness)
     return forest.loss(rows, added, head.route(rows), target, head.leaf)

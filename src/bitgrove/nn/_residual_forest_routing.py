@@ -41,7 +41,7 @@ def quantile_thresholds(
     """
     thresholds = np.zeros(feature.shape, np.float32)
     level = random.uniform(size=feature.shape)
-    counted = np.ones(len(rows)) if weights is None else weights.astype(np.float64)
+    counted = np.ones(len(rows)) if weights is None else weights
     rows, counted = rows[counted > 0], counted[counted > 0]
     for channel in np.unique(feature):
         nodes = feature == channel

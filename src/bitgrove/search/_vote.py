@@ -21,8 +21,9 @@ def kernel_vote(
     are all far, or a tiny bandwidth, give neither NaN nor a class of probability zero that has a
     neighbour.
 
-    Source: Meyer, Harwood and Drummond, "Nearest Neighbour Radial Basis Function Solvers for Deep
-    Neural Networks", arXiv 1705.09780, with one weight for all examples of a class.
+    Source: Meyer, Harwood and Drummond, "Deep Metric Learning and Image Classification with Nearest
+    Neighbour Gaussian Kernels", ICIP 2018, arXiv 1705.09780, with one weight for all examples of a
+    class.
 
     Args:
         distances: squared l2 distances of shape ``(q, k)``, finite and not negative where a

@@ -41,7 +41,12 @@ def draw_questions(
             ``"quantiles"``: the middle between a random value and the next larger one;
             ``"pairs"``: another feature, as in Ozuysal et al.
         random: what is drawn from.
+
+    Raises:
+        ValueError: pairs, of one feature.
     """
+    if tests == "pairs" and rows.shape[1] < 2:
+        raise ValueError("tests='pairs' compares two features, but a row has one")
     varying = np.flatnonzero(rows.min(0) != rows.max(0))
     if len(varying) < (2 if tests == "pairs" else 1):
         varying = np.arange(rows.shape[1])

@@ -28,9 +28,9 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
     flat index it is the dense kernel sum. A new class is learnt by adding its examples:
     :meth:`partial_fit` retrains nothing.
 
-    Source: Meyer, Harwood and Drummond, "Nearest Neighbour Radial Basis Function Solvers for Deep
-    Neural Networks", arXiv 1705.09780, with one weight for all examples of a class; neighbours by
-    FANNG, as there.
+    Source: Meyer, Harwood and Drummond, "Deep Metric Learning and Image Classification with Nearest
+    Neighbour Gaussian Kernels", ICIP 2018, arXiv 1705.09780, with one weight for all examples of a
+    class; neighbours by FANNG, as there.
 
     Args:
         bandwidth: sigma in the units of the distance, or ``"median"``: a third of the median

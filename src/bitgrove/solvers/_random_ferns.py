@@ -51,8 +51,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
     Source: Ozuysal, Calonder, Lepetit and Fua, "Fast Keypoint Recognition Using Random Ferns",
     PAMI 2010, whose questions are ``tests="pairs"``; Kursa, "rFerns", Journal of Statistical
     Software 61(10), 2014, for bags, out-of-bag error, importance and thresholds. Here a fern does
-    not ask twice about a feature where there are enough, and never about one that is constant in
-    the training rows.
+    not ask twice about a feature where there are enough, and not about one that is constant in the
+    training rows unless too few vary.
 
     Args:
         ferns: how many, at least 1.
@@ -86,7 +86,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
             each output, but one for an output of two classes, which is the second less the first.
         scale_: what a step of a table of ``int8`` is worth, else None.
         bias_: logarithms of the class prior, a number for each column, or None if it is uniform.
-        oob_score_: share of out-of-bag rows that are classified right, if asked for.
+        oob_score_: share of out-of-bag rows that are classified right, if asked for; NaN if no
+            row is out of a bag.
         oob_decision_function_: their scores, as of :meth:`decision_function`; NaN where every fern
             counted the row.
         feature_importances_: mean decrease of the logarithm of the probability that a fern alone
@@ -223,7 +224,8 @@ class RandomFerns(ClassifierMixin, BaseEstimator):
         """The scores: sums of the leaves, and the logarithm of the class prior.
 
         Returns:
-            ``float32[n, classes]``; of two classes ``float32[n]``, the second less the first. Of
+            ``float32[n, classes]``; of two classes ``float32[n]``, the second less the first, and
+            of one, its sum ``float32[n]``. Of
             several outputs a list of such, or ``float32[n, outputs]`` if all have two classes.
         """
         table = self._ready_table()

@@ -179,8 +179,9 @@ class SegmentationForest(BaseEstimator):
         return labels[:, rows[:, None], columns].astype(np.int64)
 
     def _check_parameters(self) -> None:
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
+        trees = list(self.trees) if isinstance(self.trees, Sequence) else [self.trees]
+        whole = [(name, getattr(self, name)) for name in ("depth", "epochs", "batch_size")]
+        for name, value in [*whole, *(("trees", count) for count in trees)]:
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be an int of at least 1, got {value!r}")
         rate = self.learning_rate

@@ -46,7 +46,7 @@ class ShapeCascade(BaseEstimator):
         epochs: over the training pictures, for a forest.
         learning_rate: of Adam, for a forest.
         alpha: of the ridge regression, on standardised features, times the number of samples.
-        random_state: of starts and forests.
+        random_state: of starts and forests; None draws one.
 
     Attributes:
         mean_shape_: ``float32[points, 2]``.
@@ -74,7 +74,7 @@ class ShapeCascade(BaseEstimator):
         epochs: int = 6,
         learning_rate: float = 0.01,
         alpha: float = 0.01,
-        random_state: int = 0,
+        random_state: int | None = 0,
     ) -> None:
         self.stages = stages
         self.regressor: Regressor = regressor
@@ -110,6 +110,10 @@ class ShapeCascade(BaseEstimator):
         if not np.isfinite(truth).all():
             raise ValueError("y holds NaN or infinite coordinates")
         random = np.random.default_rng(self.random_state)
+        # A number of its own for each stage, whatever the starts draw.
+        seed = 1000 * (
+            int(random.integers(1 << 20)) if self.random_state is None else self.random_state
+        )
         self.mean_shape_ = truth.mean(0)
         rows = np.repeat(np.arange(len(images)), self.starts)
         shapes = truth[_others(rows, len(images), random)]
@@ -118,7 +122,7 @@ class ShapeCascade(BaseEstimator):
             stage = _Stage(self.side, self._spacing(number))
             features = stage.learn_scale(images, shapes, rows)
             residual = (truth[rows] - shapes).reshape(len(rows), -1)
-            stage.fit(features, residual, self, seed=self.random_state * 1000 + number)
+            stage.fit(features, residual, self, seed=seed + number)
             shapes = shapes + stage.predict(features).reshape(shapes.shape)
             self.stages_.append(stage)
         return self
@@ -138,6 +142,8 @@ class ShapeCascade(BaseEstimator):
         check_is_fitted(self)
         images = _checked_images(X)
         rows = np.arange(len(images))
+        if not len(images):
+            return [np.empty((0, *self.mean_shape_.shape), np.float32)] * (len(self.stages_) + 1)
         found = [np.repeat(self.mean_shape_[None], len(images), 0)]
         for stage in self.stages_:
             features = stage.features(images, found[-1], rows)
@@ -152,11 +158,17 @@ class ShapeCascade(BaseEstimator):
     def _check_settings(self) -> None:
         names = ("stages", "starts", "side", "spacing", "trees", "depth", "epochs")
         for name in names:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be an int of at least 1, got {value!r}")
         for name in ("learning_rate", "alpha"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+            value = getattr(self, name)
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not number or not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+        seed = self.random_state
+        if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+            raise ValueError(f"random_state must be an int of at least 0, or None, got {seed!r}")
         if self.regressor not in get_args(Regressor):
             raise ValueError(f"regressor must be 'forest' or 'linear', got {self.regressor!r}")
 
