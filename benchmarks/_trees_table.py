@@ -1,4 +1,4 @@
-"""The README's table of ``results/trees.json``."""
+"""The README's tables of ``results/trees.json``."""
 
 from __future__ import annotations
 
@@ -26,9 +26,26 @@ def trees(record: dict[str, Any]) -> str:
             f"{accuracy[0]:.2%}, {accuracy[1]:.2%}",
         )
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *convolutions(record["fern_convolution"])]
     machine = record["environment"]
     lines += ["", f"One thread of {machine['cpu']}, by `benchmarks/trees.py`."]
     return "\n".join(lines)
+
+
+def convolutions(record: dict[str, Any]) -> list[str]:
+    """A row for each layer of the fern network, and one for all of it: how many times faster."""
+    rivals = ["torch float32", "torch float32, channels last", "packed float32"]
+    lines = [
+        f"| fern convolution | ms | {' | '.join(rivals)} | our binary |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, row in {**record["layers"], "the network": record["network"]}.items():
+        times = {key: values[1] for key, values in row["times_ferns"].items()}
+        binary = times.get("binary", times.get("xnor"))
+        cells = [*(times[rival] for rival in rivals), binary]
+        shown = " | ".join(f"{value:.2f}×" for value in cells)
+        lines.append(f"| {name} | {row['milliseconds']['ferns'][1]:.3f} | {shown} |")
+    return lines
 
 
 def best(batch: dict[str, Any], ours: str) -> str:

@@ -101,6 +101,8 @@ class MultiScaleForest(nn.Module):
     def _check(self, maps: Sequence[Tensor]) -> None:
         if len(maps) != len(self.heads):
             raise ValueError(f"needs {len(self.heads)} maps, got {len(maps)}")
+        if not all(isinstance(x, Tensor) for x in maps):
+            return  # traced to be packed
         shapes = [tuple(x.shape) for x in maps]
         if any(len(shape) != 4 or shape[0] != shapes[0][0] for shape in shapes):
             raise ValueError(f"maps must have shape [n, c, h, w] with the same n, got {shapes}")

@@ -1,4 +1,4 @@
-"""Outcomes of runs as JSON files, so that a study can be resumed."""
+"""Outcomes of runs as JSON files, so that a study can be resumed, and lines of a TOML file."""
 
 from __future__ import annotations
 
@@ -40,3 +40,12 @@ def write(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(json.dumps(value, indent=1).encode() + b"\n")
+
+
+def toml_line(key: str, value: object) -> str:
+    """One line of TOML; JSON's strings, numbers and lists are TOML's too.
+
+    >>> toml_line("seeds", [0, 1])
+    'seeds = [0, 1]'
+    """
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._labels import union
+
 
 def with_more(known: list[npt.NDArray], classes: Any) -> list[npt.NDArray]:
     """The classes of every output, and those given."""
@@ -16,17 +18,6 @@ def with_more(known: list[npt.NDArray], classes: Any) -> list[npt.NDArray]:
     if len(lists) != len(known):
         raise ValueError(f"classes must be {len(known)} lists of labels, got {len(lists)}")
     return [union(k, np.unique(more)) for k, more in zip(known, lists, strict=True)]
-
-
-def union(known: npt.NDArray, more: npt.NDArray) -> npt.NDArray:
-    """Both sets of labels, sorted; kinds that do not compare are refused."""
-    kinds = {"i": "number", "u": "number", "f": "number", "b": "bool", "U": "text", "O": "object"}
-    first, second = (kinds.get(labels.dtype.kind, labels.dtype.kind) for labels in (known, more))
-    if first != second:
-        raise ValueError(
-            f"labels must be of one kind: earlier ones are {known.dtype}, these are {more.dtype}"
-        )
-    return np.union1d(known, more)
 
 
 def with_new(known: list[npt.NDArray], labels: list[npt.NDArray]) -> list[npt.NDArray]:

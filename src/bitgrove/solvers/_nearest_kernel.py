@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..interfaces import Neighbours
 from ..search import Fanng, Flat, kernel_vote, median_bandwidth
+from ._labels import union
 
 _validate_data: Any = validate_data  # its annotations are those of its defaults
 
@@ -137,12 +138,12 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         known = np.unique(labels)
         if classes is not None:
-            known = _union(known, np.unique(classes))
+            known = union(known, np.unique(classes))
         if anew:
             index = (Fanng if self.index == "fanng" else Flat)(rows.shape[1])
             codes = np.empty(0, np.int64)
         else:
-            index, known = self.index_, _union(self.classes_, known)
+            index, known = self.index_, union(self.classes_, known)
             codes: npt.NDArray[np.int64] = self.codes_
             if not np.array_equal(known[: len(self.classes_)], self.classes_):
                 codes = np.asarray(np.searchsorted(known, self.classes_))[codes]
@@ -198,14 +199,3 @@ class NearestKernelClassifier(ClassifierMixin, BaseEstimator):
 
     def _search(self, rows: npt.NDArray[np.float32], k: int) -> Neighbours:
         return self.index_.search(rows, k, budget=self.budget, threads=self.threads)
-
-
-def _union(known: npt.NDArray, more: npt.NDArray) -> npt.NDArray:
-    """Both sets of labels, sorted; kinds that do not compare are refused."""
-    kinds = {"i": "number", "u": "number", "f": "number", "b": "bool", "U": "text", "O": "object"}
-    first, second = (kinds.get(labels.dtype.kind, labels.dtype.kind) for labels in (known, more))
-    if first != second:
-        raise ValueError(
-            f"labels must be of one kind: earlier ones are {known.dtype}, these are {more.dtype}"
-        )
-    return np.union1d(known, more)

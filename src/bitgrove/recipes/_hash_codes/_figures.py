@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...files import replacing
+from .._outcomes import toml_line
 from ._study import Study
 
 Results = Mapping[str, Any]
@@ -72,29 +72,24 @@ def write_expected(path: Path, study: Study, results: Results) -> None:
     """The figures with the protocol they were measured under, as TOML."""
     about = dict(results["protocol"])
     data = about.pop("data")
-    lines = ["[protocol]", *(_line(key, value) for key, value in about.items())]
+    lines = ["[protocol]", *(toml_line(key, value) for key, value in about.items())]
     for dataset, said in data.items():
-        lines += ["", f"[protocol.data.{dataset}]", *(_line(k, v) for k, v in said.items())]
+        lines += ["", f"[protocol.data.{dataset}]", *(toml_line(k, v) for k, v in said.items())]
     for cell in cells(study, results):
         lines += ["", f"[{cell.dataset}.{cell.method}.bits-{cell.bits}]"]
-        lines.append(_line("seeds", cell.values("seed")))
+        lines.append(toml_line("seeds", cell.values("seed")))
         for key in ("map", "map_rectangle", "precision_at_radius_2", "empty_balls"):
             values = cell.values(key)
-            lines.append(_line(key, [round(value, 5) for value in values]))
+            lines.append(toml_line(key, [round(value, 5) for value in values]))
             if key == "map" and len(values) > 1:
-                lines.append(_line("map_mean", round(statistics.fmean(values), 5)))
-                lines.append(_line("map_std", round(statistics.stdev(values), 5)))
-        lines.append(_line("fit_cpu_seconds", cell.values("fit_cpu_seconds")))
+                lines.append(toml_line("map_mean", round(statistics.fmean(values), 5)))
+                lines.append(toml_line("map_std", round(statistics.stdev(values), 5)))
+        lines.append(toml_line("fit_cpu_seconds", cell.values("fit_cpu_seconds")))
         if "round_kept" in cell.runs[0]:
-            lines.append(_line("round_kept", cell.values("round_kept")))
-            lines.append(_line("ended", cell.values("ended")))
-            lines.append(_line("evaluations", [sum(run["evaluations"]) for run in cell.runs]))
+            lines.append(toml_line("round_kept", cell.values("round_kept")))
+            lines.append(toml_line("ended", cell.values("ended")))
+            lines.append(toml_line("evaluations", [sum(run["evaluations"]) for run in cell.runs]))
             objective = [round(run["objective"][-1], 6) for run in cell.runs]
-            lines.append(_line("objective", objective))
+            lines.append(toml_line("objective", objective))
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from ...files import replacing
+from .._outcomes import toml_line
 from ._arms import BITS, METHODS, Arm
 from ._split import PROTOCOL, RetrievalSplit
 
@@ -55,7 +55,12 @@ def write_expected(
     by_seed: Sequence[Mapping[str, float]],
 ) -> None:
     """The figures of every arm with the protocol they were measured under, as TOML."""
-    lines = ["[protocol]", *(_line(key, value) for key, value in about.items()), "", "[references]"]
+    lines = [
+        "[protocol]",
+        *(toml_line(key, value) for key, value in about.items()),
+        "",
+        "[references]",
+    ]
     for name in ("class_codes", "features"):
         lines += _figure(name, [reference[name] for reference in by_seed])
     for arm in arms:
@@ -64,7 +69,9 @@ def write_expected(
         for name in ("map", "precision_radius_2", "empty_balls"):
             if name in own[0]:
                 lines += _figure(name, [outcome[name] for outcome in own])
-        lines.append(_line("cpu_seconds", [round(outcome["cpu_seconds"], 1) for outcome in own]))
+        lines.append(
+            toml_line("cpu_seconds", [round(outcome["cpu_seconds"], 1) for outcome in own])
+        )
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -90,10 +97,10 @@ def table(
 
 
 def _figure(name: str, values: Sequence[float]) -> list[str]:
-    lines = [_line(name, [round(value, 4) for value in values])]
-    lines.append(_line(f"{name}_mean", round(statistics.fmean(values), 4)))
+    lines = [toml_line(name, [round(value, 4) for value in values])]
+    lines.append(toml_line(f"{name}_mean", round(statistics.fmean(values), 4)))
     if len(values) > 1:
-        lines.append(_line(f"{name}_std", round(statistics.stdev(values), 4)))
+        lines.append(toml_line(f"{name}_std", round(statistics.stdev(values), 4)))
     return lines
 
 
@@ -102,8 +109,3 @@ def _cell(values: Sequence[float]) -> str:
         return "-"
     text = f"{100 * statistics.fmean(values):.1f}"
     return text + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

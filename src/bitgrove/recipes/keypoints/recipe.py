@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from ...files import replacing
 from ...jobs import Steps
 from ...solvers import ShapeCascade
 from ...solvers._shape_features import patches
-from .._outcomes import kept, write
+from .._outcomes import kept, toml_line, write
 
 Predict = Callable[[Faces], npt.NDArray[np.float32]]
 
@@ -193,17 +192,19 @@ _FIGURES = ("pixels", "normalised", "validation_pixels", "train_pixels")
 def _write_expected(
     path: Path, about: Mapping[str, Any], arms: Sequence[Arm], outcomes: Sequence[Mapping[str, Any]]
 ) -> None:
-    lines = ["[protocol]", *(_line(key, value) for key, value in about.items())]
+    lines = ["[protocol]", *(toml_line(key, value) for key, value in about.items())]
     for arm in arms:
         own = [outcome for outcome in outcomes if outcome["arm"] == arm.name]
-        lines += ["", f"[arms.{arm.name}]", _line("title", arm.title)]
+        lines += ["", f"[arms.{arm.name}]", toml_line("title", arm.title)]
         for name in _FIGURES:
             values = [outcome[name] for outcome in own]
-            lines.append(_line(name, [round(value, 4) for value in values]))
-            lines.append(_line(f"{name}_mean", round(statistics.fmean(values), 4)))
+            lines.append(toml_line(name, [round(value, 4) for value in values]))
+            lines.append(toml_line(f"{name}_mean", round(statistics.fmean(values), 4)))
             if len(values) > 1:
-                lines.append(_line(f"{name}_std", round(statistics.stdev(values), 4)))
-        lines.append(_line("cpu_seconds", [round(outcome["cpu_seconds"], 1) for outcome in own]))
+                lines.append(toml_line(f"{name}_std", round(statistics.stdev(values), 4)))
+        lines.append(
+            toml_line("cpu_seconds", [round(outcome["cpu_seconds"], 1) for outcome in own])
+        )
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -219,8 +220,3 @@ def _table(arms: Sequence[Arm], outcomes: Sequence[Mapping[str, Any]]) -> str:
             cells.append(cell + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""))
         lines.append(f"{arm.title:42}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines)
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

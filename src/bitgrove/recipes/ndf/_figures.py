@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from ...data import Splits
 from ...files import replacing
+from .._outcomes import toml_line
 from ._train import RATE, Arm
 
 FIGURES = ("test_accuracy", "hard", "hard_unfitted")
@@ -49,22 +49,24 @@ def write_expected(
     outcomes: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write the figures of every arm with the protocol they were measured under, as TOML."""
-    lines = ["[protocol]", *(_line(key, value) for key, value in about.items())]
+    lines = ["[protocol]", *(toml_line(key, value) for key, value in about.items())]
     for arm in arms:
         own = [outcome for outcome in outcomes if outcome["arm"] == arm.name]
-        lines += ["", f"[arms.{arm.name}]", _line("title", arm.title)]
+        lines += ["", f"[arms.{arm.name}]", toml_line("title", arm.title)]
         for name in FIGURES:
             values = [o[name] for o in own if name in o]
             if values:
-                lines.append(_line(name, [round(value, 4) for value in values]))
-                lines.append(_line(f"{name}_mean", round(statistics.fmean(values), 4)))
+                lines.append(toml_line(name, [round(value, 4) for value in values]))
+                lines.append(toml_line(f"{name}_mean", round(statistics.fmean(values), 4)))
             if len(values) > 1:
-                lines.append(_line(f"{name}_std", round(statistics.stdev(values), 4)))
+                lines.append(toml_line(f"{name}_std", round(statistics.stdev(values), 4)))
         for name in ("validation_accuracy", "hard_validation"):
             values = [round(o[name], 4) for o in own if name in o]
-            lines += [_line(name, values)] if values else []
-        lines.append(_line("best_epoch", [o["best_epoch"] for o in own]))
-        lines.append(_line("seconds", [round(o["seconds"]) for o in own]))
+            lines += [toml_line(name, values)] if values else []
+        packed = [round(o["packed"]["equal"], 4) for o in own if "packed" in o]
+        lines += [toml_line("packed_equal", packed)] if packed else []
+        lines.append(toml_line("best_epoch", [o["best_epoch"] for o in own]))
+        lines.append(toml_line("seconds", [round(o["seconds"]) for o in own]))
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -82,8 +84,3 @@ def table(arms: Sequence[Arm], outcomes: Sequence[Mapping[str, Any]]) -> str:
             cells.append(cell + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""))
         lines.append(f"{arm.title:30}" + "".join(f"{cell:>20}" for cell in cells))
     return "\n".join(lines)
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...files import replacing
+from .._outcomes import toml_line
 
 Outcomes = Sequence[Mapping[str, Any]]
 
@@ -43,21 +43,30 @@ def table(outcomes: Outcomes) -> str:
 
 def write_expected(path: Path, about: Mapping[str, Any], outcomes: Outcomes) -> None:
     """Write the figures with the protocol they were measured under, as TOML."""
-    lines = ["[protocol]", *(_line(key, value) for key, value in about.items())]
+    lines = ["[protocol]", *(toml_line(key, value) for key, value in about.items())]
     for dataset, name, rows in _groups(outcomes):
         test = [row["test_accuracy"] for row in rows]
-        lines += ["", f"[{dataset}.{name}]", _line("test_accuracy", [round(t, 4) for t in test])]
-        lines.append(_line("mean", round(statistics.fmean(test), 4)))
+        lines += [
+            "",
+            f"[{dataset}.{name}]",
+            toml_line("test_accuracy", [round(t, 4) for t in test]),
+        ]
+        lines.append(toml_line("mean", round(statistics.fmean(test), 4)))
         if len(test) > 1:
-            lines.append(_line("std", round(statistics.stdev(test), 4)))
+            lines.append(toml_line("std", round(statistics.stdev(test), 4)))
         for key, digits in (("validation_accuracy", 4), ("fit_cpu_seconds", 2)):
-            lines.append(_line(key, [round(row[key], digits) for row in rows]))
-        lines.append(_line("bytes", [row["bytes"] for row in rows]))
+            lines.append(toml_line(key, [round(row[key], digits) for row in rows]))
+        lines.append(toml_line("rows_per_second", [round(row["rows_per_second"]) for row in rows]))
+        for key in (key for key in rows[0] if key.startswith("times_as_fast_as_")):
+            lines.append(toml_line(key, [round(row[key], 2) for row in rows]))
+        lines.append(toml_line("bytes", [row["bytes"] for row in rows]))
         if "prior" in rows[0]:
-            lines.append(_line("prior", [row["prior"] for row in rows]))
+            lines.append(toml_line("prior", [row["prior"] for row in rows]))
         if all("forest_as_accurate" in row for row in rows):
-            equal = [row["forest_as_accurate"]["trees"] for row in rows]
-            lines.append(_line("trees_of_the_forest_as_accurate", equal))
+            equal = [row["forest_as_accurate"] for row in rows]
+            lines.append(toml_line("trees_of_the_forest_as_accurate", [e["trees"] for e in equal]))
+            slower = [round(e["slower"], 2) for e in equal]
+            lines.append(toml_line("times_as_slow_as_ferns", slower))
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -72,8 +81,3 @@ def _groups(outcomes: Outcomes) -> Iterator[tuple[str, str, list[Mapping[str, An
 def _spread(values: list[float], unit: str) -> str:
     mean = f"{statistics.fmean(values):.1f}"
     return mean + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "") + unit
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from ... import require
 from ...data import SegmentationData
 from ...files import replacing
+from .._outcomes import toml_line
 from ._heads import Arm
 
 FIGURES = ("mean_iou", "mean_accuracy", "pixel_accuracy")
@@ -86,20 +86,20 @@ def write_expected(
     outcomes: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write the test figures of every arm with their protocol, as TOML."""
-    lines = ["[protocol]", *(_line(key, value) for key, value in about.items())]
+    lines = ["[protocol]", *(toml_line(key, value) for key, value in about.items())]
     for arm in arms:
         own = [o for o in outcomes if o["arm"] == arm.name]
-        lines += ["", f"[arms.{arm.name}]", _line("title", arm.title)]
+        lines += ["", f"[arms.{arm.name}]", toml_line("title", arm.title)]
         for name in FIGURES:
             values = [o["test"][name] for o in own]
-            lines.append(_line(name, [round(value, 4) for value in values]))
-            lines.append(_line(f"{name}_mean", round(statistics.fmean(values), 4)))
+            lines.append(toml_line(name, [round(value, 4) for value in values]))
+            lines.append(toml_line(f"{name}_mean", round(statistics.fmean(values), 4)))
             if len(values) > 1:
-                lines.append(_line(f"{name}_std", round(statistics.stdev(values), 4)))
+                lines.append(toml_line(f"{name}_std", round(statistics.stdev(values), 4)))
         lines.append(
-            _line("validation_mean_iou", [round(o["curve"][-1]["mean_iou"], 4) for o in own])
+            toml_line("validation_mean_iou", [round(o["curve"][-1]["mean_iou"], 4) for o in own])
         )
-        lines.append(_line("cpu_seconds", [round(o["cpu_seconds"], 1) for o in own]))
+        lines.append(toml_line("cpu_seconds", [round(o["cpu_seconds"], 1) for o in own]))
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -117,11 +117,6 @@ def table(arms: Sequence[Arm], outcomes: Sequence[Mapping[str, Any]]) -> str:
         seconds = statistics.fmean(o["cpu_seconds"] for o in own)
         lines.append(f"{arm.title:18}" + "".join(f"{c:>14}" for c in cells) + f"{seconds:10.1f}")
     return "\n".join(lines)
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _png(figure: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from ...files import replacing
+from .._outcomes import toml_line
 from ._arms import Arm
 from ._attributes import ATTRIBUTES
 from ._moves import SCALE, SHIFT
@@ -97,28 +97,28 @@ def differences(
 
 def write_expected(path: Path, results: Mapping[str, Any], arms: Sequence[Arm]) -> None:
     """The figures of every row with the protocol they were measured under, as TOML."""
-    lines = ["[protocol]", *(_line(key, value) for key, value in results["protocol"].items())]
+    lines = ["[protocol]", *(toml_line(key, value) for key, value in results["protocol"].items())]
     for arm in arms:
         own = [o for o in results["outcomes"] if o["arm"] == arm.name]
-        lines += ["", f"[arms.{arm.name}]", _line("title", arm.title)]
+        lines += ["", f"[arms.{arm.name}]", toml_line("title", arm.title)]
         if "epoch" in own[0]:
-            lines.append(_line("best_epoch", [o["epoch"] for o in own]))
+            lines.append(toml_line("best_epoch", [o["epoch"] for o in own]))
         if "attribute_distance_weight" in own[0]:
             weights = [o["attribute_distance_weight"] for o in own]
-            lines.append(_line("attribute_distance_weight", weights))
+            lines.append(toml_line("attribute_distance_weight", weights))
             for which in own[0]["attributes_right"]:
                 right = [statistics.fmean(o["attributes_right"][which].values()) for o in own]
                 lines += _figure(f"attributes_right_{which}", right)
-        lines.append(_line("cpu_seconds", [round(o["cpu_seconds"], 1) for o in own]))
+        lines.append(toml_line("cpu_seconds", [round(o["cpu_seconds"], 1) for o in own]))
         for how in own[0]["accuracy"]:
             lines += ["", f"[arms.{arm.name}.{how}]"]
             for k in KS:
                 found = [o["accuracy"][how][str(k)] for o in own]
                 lines += _figure(f"acc_{k}", [value["value"] for value in found])
                 for end in ("low", "high"):
-                    lines.append(_line(f"acc_{k}_{end}", [round(v[end], 4) for v in found]))
+                    lines.append(toml_line(f"acc_{k}_{end}", [round(v[end], 4) for v in found]))
             for name, value in results["differences"].get(f"{arm.name}/{how}", {}).items():
-                lines.append(_line(f"{name}_over_triplet", [round(v, 4) for v in value]))
+                lines.append(toml_line(f"{name}_over_triplet", [round(v, 4) for v in value]))
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -156,13 +156,8 @@ def _ends(found: Sequence[Mapping[str, float]]) -> str:
 
 
 def _figure(name: str, values: Sequence[float]) -> list[str]:
-    lines = [_line(name, [round(value, 4) for value in values])]
-    lines.append(_line(f"{name}_mean", round(statistics.fmean(values), 4)))
+    lines = [toml_line(name, [round(value, 4) for value in values])]
+    lines.append(toml_line(f"{name}_mean", round(statistics.fmean(values), 4)))
     if len(values) > 1:
-        lines.append(_line(f"{name}_std", round(statistics.stdev(values), 4)))
+        lines.append(toml_line(f"{name}_std", round(statistics.stdev(values), 4)))
     return lines
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from ...data import Splits
 from ...files import replacing
+from .._outcomes import toml_line
 from ._train import BATCH, KS, Arm
 
 FIGURES = (*(f"recall_at_{k}" for k in KS), "nmi", "one_shot")
@@ -59,20 +59,20 @@ def write_expected(
     outcomes: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write the figures of every arm with the protocol they were measured under, as TOML."""
-    lines = ["[protocol]", *(_line(key, value) for key, value in about.items())]
+    lines = ["[protocol]", *(toml_line(key, value) for key, value in about.items())]
     for arm in arms:
         own = [outcome for outcome in outcomes if outcome["arm"] == arm.name]
-        lines += ["", f"[arms.{arm.name}]", _line("title", arm.title), _line("lr", arm.lr)]
+        lines += ["", f"[arms.{arm.name}]", toml_line("title", arm.title), toml_line("lr", arm.lr)]
         for name in FIGURES:
             values = [value for o in own if (value := figure(o, name)) is not None]
             if values:
-                lines.append(_line(name, [round(value, 4) for value in values]))
-                lines.append(_line(f"{name}_mean", round(statistics.fmean(values), 4)))
+                lines.append(toml_line(name, [round(value, 4) for value in values]))
+                lines.append(toml_line(f"{name}_mean", round(statistics.fmean(values), 4)))
             if len(values) > 1:
-                lines.append(_line(f"{name}_std", round(statistics.stdev(values), 4)))
-        lines.append(_line("validation", [round(o["validation"], 4) for o in own]))
-        lines.append(_line("best_epoch", [o["best_epoch"] for o in own]))
-        lines.append(_line("cpu_seconds", [round(o["cpu_seconds"]) for o in own]))
+                lines.append(toml_line(f"{name}_std", round(statistics.stdev(values), 4)))
+        lines.append(toml_line("validation", [round(o["validation"], 4) for o in own]))
+        lines.append(toml_line("best_epoch", [o["best_epoch"] for o in own]))
+        lines.append(toml_line("cpu_seconds", [round(o["cpu_seconds"]) for o in own]))
     with replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -90,8 +90,3 @@ def table(arms: Sequence[Arm], outcomes: Sequence[Mapping[str, Any]]) -> str:
             cells.append(cell + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""))
         lines.append(f"{arm.title:30}" + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join(lines)
-
-
-def _line(key: str, value: object) -> str:
-    """One line of TOML; JSON's strings, numbers and lists are TOML's too."""
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

@@ -1,0 +1,46 @@
+"""Means and deviations in the tables of a page are those of the figures beside it."""
+
+import re
+import statistics
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bitgrove import recipes
+
+ROOT = Path(recipes.__file__).parent
+PAGES = sorted(path.parent.name for path in ROOT.glob("*/expected*.toml"))
+SPREAD = re.compile(r"(-?[\d.]+) ± ([\d.]+)")
+ELSEWHERE = {"fern_histology": {("87.6", "0.7"), ("84.5", "4.9"), ("88.1", "3.4")}}
+"""What a page says of runs that are not in its file."""
+
+
+def lists(value) -> Iterator[list[float]]:
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from lists(one)
+    elif isinstance(value, list) and len(value) > 1 and all(type(v) in (int, float) for v in value):
+        yield value
+
+
+def says(shown: tuple[str, str], values: list[float]) -> bool:
+    places = len(shown[0].partition(".")[2])
+    close = 0.5 * 10**-places + 0.006  # figures are rounded in the file too
+    for scale in (1, 100):
+        mean, deviation = scale * statistics.fmean(values), scale * statistics.stdev(values)
+        if abs(mean - float(shown[0])) <= close and abs(deviation - float(shown[1])) <= close:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", sorted(set(PAGES)))
+def test_a_pages_spreads_are_those_of_its_figures(name):
+    folder = ROOT / name
+    figures = [tomllib.loads(path.read_text()) for path in folder.glob("expected*.toml")]
+    known = [values for file in figures for values in lists(file)]
+    rows = [line for line in (folder / "README.md").read_text().splitlines() if line[:1] == "|"]
+    shown = {match for row in rows for match in SPREAD.findall(row)}
+    wrong = [s for s in shown if not any(says(s, values) for values in known)]
+    assert set(wrong) <= ELSEWHERE.get(name, set())
