@@ -289,7 +289,7 @@ def test_nearest_rows_are_those_of_all_distances():
         ({"patience": 0}, "patience must be at least 1"),
         ({"validation": -1}, "validation must be at least 0"),
         ({"hidden": (4,)}, "hidden must be two widths"),
-        ({"hidden": (4, 0)}, "hidden must be two widths"),
+        ({"hidden": (4, 0)}, "hidden must be at least 1"),
         ({"code_start": "random"}, "code_start must be one of 'previous', 'zeros'"),
         ({"precision": "float16"}, "precision must be one of"),
         ({"weights": "mine"}, "weights must be 'code', 'paper' or BDNNWeights"),
@@ -301,7 +301,7 @@ def test_parameters_out_of_range_are_refused(digits, options, message):
 
 
 def test_hidden_that_is_no_pair_is_refused(digits):
-    with pytest.raises(TypeError, match="hidden must be a pair of widths or None, got 30"):
+    with pytest.raises(TypeError, match="hidden must be a sequence of widths, got 30"):
         UHBDNN(bits=4, hidden=30).fit(digits[0])
 
 

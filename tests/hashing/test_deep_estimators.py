@@ -221,10 +221,10 @@ def test_subic_ranks_codes_by_the_numbers_of_the_query():
         ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
         ({"epochs": 1.5}, TypeError, "epochs must be an integer, got 1.5"),
         ({"batch_size": 1}, ValueError, "batch_size must be at least 2, got 1"),
-        ({"lr": 0}, ValueError, "lr must be above 0, got 0"),
-        ({"weight_decay": -1}, ValueError, "weight_decay must be 0 or more, got -1"),
+        ({"lr": 0}, ValueError, "lr must be finite and above 0, got 0"),
+        ({"weight_decay": -1}, ValueError, "weight_decay must be finite and at least 0, got -1"),
         ({"optimizer": "lbfgs"}, ValueError, "optimizer must be 'adam' or 'sgd', got 'lbfgs'"),
-        ({"hidden": 5}, TypeError, "hidden must be a sequence of sizes, got 5"),
+        ({"hidden": 5}, TypeError, "hidden must be a sequence of widths, got 5"),
         ({"hidden": (5, 0)}, ValueError, "hidden must be at least 1, got 0"),
         ({"bits": 0}, ValueError, "bits must be at least 1, got 0"),
     ],
@@ -242,7 +242,7 @@ def test_settings_of_one_method_are_refused_too(digits):
         (SuBiC(12, width=6), "width must be a power of 2"),
         (TripletHashing(8, slice_width=0), "slice_width must be at least 1"),
         (CSQ(3), "3 bits have no 10 different codes"),
-        (DSH(8, margin=-1), "margin must be above 0"),
+        (DSH(8, margin=-1), "margin must be finite and above 0"),
     ):
         with pytest.raises(ValueError, match=message):
             encoder.fit(X, y)

@@ -354,16 +354,16 @@ def test_what_does_not_fit_is_named(name, labels):
     ("make", "message"),
     [
         (lambda: DSHLoss(0), "bits must be at least 1, got 0"),
-        (lambda: DSHLoss(8, margin=0), "margin must be above 0, got 0"),
-        (lambda: DSHLoss(8, alpha=-1), "alpha must be 0 or more, got -1"),
+        (lambda: DSHLoss(8, margin=0), "margin must be finite and above 0, got 0"),
+        (lambda: DSHLoss(8, alpha=-1), "alpha must be finite and at least 0, got -1"),
         (lambda: TripletHashLoss(8, epsilon=0.6), "epsilon must be in 0 to 0.5, got 0.6"),
         (lambda: SuBiCLoss(2, blocks=2, width=6), "width must be a power of 2"),
         (lambda: SuBiCLoss(1, blocks=2, width=4), "classes must be at least 2, got 1"),
         (lambda: GreedyHashLoss(8, 1), "classes must be at least 2, got 1"),
         (lambda: CSQLoss(3, 9), "3 bits have no 9 different codes"),
         (lambda: OrthoHashLoss(8, 2, margin=2), "margin must be in 0 to below 2, got 2"),
-        (lambda: OrthoHashLoss(8, 2, scale=math.nan), "scale must be above 0, got nan"),
-        (lambda: BiHalfLoss(8, gamma=-1), "gamma must be 0 or more, got -1"),
+        (lambda: OrthoHashLoss(8, 2, scale=math.nan), "scale must be finite and above 0, got nan"),
+        (lambda: BiHalfLoss(8, gamma=-1), "gamma must be finite and at least 0, got -1"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

@@ -142,7 +142,7 @@ def test_a_network_learns_which_photograph_was_drawn():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SketchLoss(margin=-1), "margin must be 0 or more, got -1"),
+        (lambda: SketchLoss(margin=-1), "margin must be finite and at least 0, got -1"),
         (lambda: SketchNetwork(0), "attributes must be at least 1, got 0"),
         (lambda: accuracy_at(np.zeros((0, 3)), []), "with a query at least"),
         (lambda: accuracy_at([[0.0, np.nan]], [0]), "must not hold NaN"),

@@ -12,7 +12,7 @@ import torch
 from ._alternate import History, Judge, alternate, flat
 from ._bdnn_network import hidden_sizes, real_codes, stacked_eigenvectors
 from ._bdnn_problems import Problem, widen
-from ._checks import at_least, one_of
+from ._checks import check_flag, check_one_of, check_whole, check_widths
 from ._encoder import Features, HashEncoder
 from ._few_zeros import Precision
 from ._principal import Matrix, check_axes
@@ -42,15 +42,15 @@ class BDNN(HashEncoder):
         """Check what both have; the widths of the hidden layers."""
         check_axes(type(self).__name__, self.bits, features)
         for name, low in (("rounds", 0), ("iterations", 1), ("validation", 0), ("patience", 1)):
-            at_least(self, name, low)
-        one_of(self, "precision", ("float64", "float32"))
+            check_whole(low, **{name: getattr(self, name)})
+        check_one_of(("float64", "float32"), precision=self.precision)
+        check_flag(rescale=self.rescale, verbose=self.verbose)
         if self.hidden is None:
             return hidden_sizes(self.bits)
-        if not isinstance(self.hidden, Sequence) or isinstance(self.hidden, str):
-            raise TypeError(f"hidden must be a pair of widths or None, got {self.hidden!r}")
-        if len(self.hidden) != 2 or not all(isinstance(n, int) and n >= 1 for n in self.hidden):
+        widths = check_widths(self.hidden)
+        if len(widths) != 2:
             raise ValueError(f"hidden must be two widths of at least 1, got {self.hidden!r}")
-        return self.hidden[0], self.hidden[1]
+        return widths[0], widths[1]
 
     def _scale(self, features: Features) -> Matrix:
         """To [0, 1] by each feature's least and one range for all, of the training rows."""
@@ -73,6 +73,10 @@ class BDNN(HashEncoder):
         random: np.random.RandomState,
     ) -> torch.Tensor:
         used = problem.encoder.used
+        if not len(used):
+            raise ValueError(
+                "the training rows are all alike, or all 0: there is nothing to learn from"
+            )
         sizes = [size for _, size in problem.encoder.shapes]
         weights = stacked_eigenvectors(rows[:, used], sizes, random)
         vector = flat(problem, [*map(torch.from_numpy, weights), *decoder])
@@ -106,5 +110,5 @@ class BDNN(HashEncoder):
         if self.verbose:
             print(f"{type(self).__name__}, {self.bits} bits, {text}", file=sys.stderr, flush=True)
 
-    def _project(self, features: Features) -> Features:
-        return real_codes(self._scaled(np.asarray(features, np.float64)), self.layers_)
+    def _project(self, rows: Matrix) -> Features:
+        return real_codes(self._scaled(rows), self.layers_)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ._checks import not_negative
+from ._checks import check_not_negative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class BDNNWeights:
 
     def __post_init__(self) -> None:
         for name in ("decay", "equality", "independence", "balance", "similarity"):
-            not_negative(name, getattr(self, name))
+            check_not_negative(**{name: getattr(self, name)})
 
 
 Weights = Literal["code", "paper"] | BDNNWeights

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._arguments import check_not_negative, check_whole
 from ._batch import checked
+from ._checks import check_not_negative, check_whole
 
 
 def bi_half(values: Tensor, gamma: float = 6.0) -> Tensor:
@@ -29,9 +29,13 @@ def bi_half(values: Tensor, gamma: float = 6.0) -> Tensor:
         values: real codes of a batch ``(n, bits)``.
         gamma: 0 or more.
 
+    Raises:
+        TypeError, ValueError: ``gamma`` is no number in its range.
+
     >>> bi_half(torch.tensor([[5.0], [7.0], [6.0], [9.0]])).T
     tensor([[-1.,  1., -1.,  1.]])
     """
+    check_not_negative(gamma=gamma)
     halves: Any = _Halves.apply(values, gamma)
     return halves
 

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from ._checks import at_least, positive
+from ._checks import check_positive, check_whole
 from ._classes import numbered
 from ._encoder import Features, HashEncoder
 from ._itq import rotate
-from ._rows import Matrix, blocks, map_rows, mean_and_covariance
+from ._rows import Matrix, blocks, mean_and_covariance
 
 
 @final
@@ -82,8 +82,8 @@ class CCAITQ(HashEncoder):
         return True
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
-        positive("regularization", self.regularization)
-        at_least(self, "iterations", 0)
+        check_positive(regularization=self.regularization)
+        check_whole(0, iterations=self.iterations)
         random = check_random_state(self.random_state)
         self.classes_, numbers = numbered("CCAITQ", labels)
         self.mean_, covariance = mean_and_covariance(features)
@@ -98,12 +98,8 @@ class CCAITQ(HashEncoder):
         rotation, self.quantization_error_ = rotate(projected, self.iterations, random)
         self.rotation_ = rotation[: len(directions)]
 
-    def _project(self, features: Features) -> Features:
-        return map_rows(
-            features,
-            self.bits,
-            lambda rows: ((rows - self.mean_) @ self.components_.T) @ self.rotation_,
-        )
+    def _project(self, rows: Matrix) -> Features:
+        return ((rows - self.mean_) @ self.components_.T) @ self.rotation_
 
 
 def class_means(features: npt.NDArray, numbers: npt.NDArray, mean: Matrix, classes: int) -> Matrix:

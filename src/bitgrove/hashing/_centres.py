@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ._arguments import check_whole
+from ._checks import check_whole
 
 Signs = npt.NDArray[np.int8]
 
@@ -69,6 +69,12 @@ def hadamard(order: int) -> Signs | None:
 
     Source: Paley, "On orthogonal matrices", Journal of Mathematics and Physics 12, 1933.
 
+    Args:
+        order: at least 1.
+
+    Raises:
+        TypeError, ValueError: it is no integer in its range.
+
     >>> hadamard(4)
     array([[ 1,  1,  1,  1],
            [ 1, -1,  1, -1],
@@ -77,6 +83,7 @@ def hadamard(order: int) -> Signs | None:
     >>> [order for order in range(1, 50) if hadamard(order) is not None]
     [1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48]
     """
+    check_whole(1, order=order)
     if order == 1:
         return np.ones((1, 1), np.int8)
     if order % 2 or (order > 2 and order % 4):

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from ._checks import at_least, positive
+from ._checks import check_positive, check_whole
 from ._classes import numbered
 from ._encoder import Features, HashEncoder
-from ._rows import Matrix, map_rows, mean_and_covariance
+from ._rows import Matrix, mean_and_covariance
 
 
 @final
@@ -64,8 +64,8 @@ class ClassCodes(HashEncoder):
         return True
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
-        positive("regularization", self.regularization)
-        at_least(self, "max_iter", 1)
+        check_positive(regularization=self.regularization)
+        check_whole(1, max_iter=self.max_iter)
         self.classes_, numbers = numbered("ClassCodes", labels)
         classes = len(self.classes_)
         needed = (classes - 1).bit_length()
@@ -86,12 +86,8 @@ class ClassCodes(HashEncoder):
             coef, intercept = np.vstack([-coef, coef]) / 2, np.array([-1, 1]) * intercept / 2
         self.coef_, self.intercept_ = coef, intercept - coef @ mean
 
-    def _project(self, features: Features) -> Features:
+    def _project(self, rows: Matrix) -> Features:
         """The bits themselves as -1 and +1: a guess has no sides."""
         places = np.arange(self.bits)[::-1]
-
-        def number(rows: Matrix) -> npt.NDArray:
-            best = (rows @ self.coef_.T + self.intercept_).argmax(1)
-            return np.where(np.right_shift(best[:, None], np.minimum(places, 62)) & 1, 1.0, -1.0)
-
-        return map_rows(features, self.bits, number)
+        best = (rows @ self.coef_.T + self.intercept_).argmax(1)
+        return np.where(np.right_shift(best[:, None], np.minimum(places, 62)) & 1, 1.0, -1.0)

@@ -20,6 +20,7 @@ def numbered(
     classes, numbers = np.unique(given, return_inverse=True)
     if len(classes) < least:
         raise ValueError(
-            f"{method} needs rows of at least {least} classes, got only class {classes[0]!r}"
+            f"{method} needs rows of at least {least} classes, got only class "
+            f"{classes.tolist()[0]!r}"
         )
     return classes, numbers

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._arguments import check_not_negative
 from ._batch import checked, checked_classes
 from ._centres import hash_centres
+from ._checks import check_not_negative
 
 
 @final

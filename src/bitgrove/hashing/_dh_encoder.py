@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import at_least, not_negative
+from ._checks import check_not_negative, check_whole, check_widths
 from ._dh_objective import Factors, Pairs
 from ._dh_training import default_widths, train
 from ._encoder import Features, HashEncoder
-from ._rows import Matrix, map_rows
+from ._rows import Matrix
 
 
 class TanhEncoder(HashEncoder):
@@ -34,9 +33,9 @@ class TanhEncoder(HashEncoder):
         """What tells classes apart, and how much it counts."""
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
-        at_least(self, "iterations", 1)
+        check_whole(1, iterations=self.iterations)
         for name in ("variance", "orthogonality", "decay"):
-            not_negative(name, getattr(self, name))
+            check_not_negative(**{name: getattr(self, name)})
         pairs, separation = self._pairs(labels)
         self.mean_, self.scale_, self.layers_, self.objective_ = train(
             features,
@@ -49,19 +48,10 @@ class TanhEncoder(HashEncoder):
     def _widths(self) -> tuple[int, ...]:
         if self.hidden is None:
             return default_widths(self.bits)
-        widths: tuple[Any, ...] = tuple(self.hidden)
-        for width in widths:
-            if isinstance(width, bool) or not isinstance(width, int | np.integer):
-                raise TypeError(f"hidden must hold integers, got {width!r}")
-            if width < 1:
-                raise ValueError(f"hidden must hold widths of at least 1, got {width}")
-        return widths
+        return check_widths(self.hidden)
 
-    def _project(self, features: Features) -> Features:
-        def outputs(rows: Matrix) -> Matrix:
-            value = (rows - self.mean_) * self.scale_
-            for weight, bias in self.layers_:
-                value = np.tanh(value @ weight + bias)
-            return value
-
-        return map_rows(features, self.bits, outputs)
+    def _project(self, rows: Matrix) -> Features:
+        value = (rows - self.mean_) * self.scale_
+        for weight, bias in self.layers_:
+            value = np.tanh(value @ weight + bias)
+        return value

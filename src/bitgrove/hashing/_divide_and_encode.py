@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from ._arguments import check_whole
+from ._checks import check_whole
 
 
 @final

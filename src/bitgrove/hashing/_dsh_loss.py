@@ -7,8 +7,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from ._arguments import check_not_negative, check_positive, check_whole
 from ._batch import alike, checked, nearest_is_alike, squared_distances
+from ._checks import check_not_negative, check_positive, check_whole
 
 
 @final
@@ -45,10 +45,10 @@ class DSHLoss(nn.Module):
         super().__init__()
         check_whole(1, bits=bits)
         self.bits = self.outputs = bits
-        self.margin = float(2 * bits if margin is None else margin)
-        self.alpha = alpha
-        check_positive(margin=self.margin)
+        if margin is not None:
+            check_positive(margin=margin)
         check_not_negative(alpha=alpha)
+        self.margin, self.alpha = 2.0 * bits if margin is None else float(margin), alpha
 
     def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch: real codes ``(n, bits)``, labels ``(n,)`` or ``(n, classes)``."""

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from ..interfaces import PackedCodes
+from ._rows import Matrix, map_rows
 
 _validate_data: Any = validate_data  # its annotations are those of its defaults
 
@@ -45,8 +46,11 @@ class HashEncoder(TransformerMixin, BaseEstimator, ABC):
         """Learn from ``(n, features)`` and labels ``(n,)``; parameters are checked here too."""
 
     @abstractmethod
-    def _project(self, features: Features) -> Features:
-        """The real codes, ``(n, bits)``; a bit is 1 where its number is at least 0."""
+    def _project(self, rows: Matrix) -> Features:
+        """The real codes of a block of rows, ``(n, bits)``; a bit is 1 for a number of 0 or more.
+
+        Blocks are of one size, whatever is encoded: see :func:`map_rows`.
+        """
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()
@@ -99,7 +103,7 @@ class HashEncoder(TransformerMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = _validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._project(np.asarray(X))
+        return map_rows(np.asarray(X), self._project)
 
     def encode(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """The codes, ``uint8[n, ceil(bits / 8)]`` in ``np.packbits`` order, padding bits zero."""

@@ -7,8 +7,8 @@ from typing import final
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._arguments import check_not_negative, check_whole
 from ._batch import checked, checked_classes
+from ._checks import check_not_negative, check_whole
 from ._straight_through import straight_through_sign
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from ._checks import at_least
+from ._checks import check_whole
 from ._encoder import Features, HashEncoder
 from ._principal import Matrix, check_axes, principal_axes
 
@@ -57,14 +57,14 @@ class ITQ(HashEncoder):
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
         check_axes("ITQ", self.bits, features.shape[1])
-        at_least(self, "iterations", 0)
+        check_whole(0, iterations=self.iterations)
         random = check_random_state(self.random_state)
         self.mean_, self.components_ = principal_axes(features, self.bits)
         projected = (features - self.mean_) @ self.components_.T
         self.rotation_, self.quantization_error_ = rotate(projected, self.iterations, random)
 
-    def _project(self, features: Features) -> Features:
-        return (features - self.mean_) @ (self.components_.T @ self.rotation_)
+    def _project(self, rows: Matrix) -> Features:
+        return (rows - self.mean_) @ (self.components_.T @ self.rotation_)
 
 
 def rotate(

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from ._checks import flag
+from ._checks import check_flag
 from ._encoder import Features, HashEncoder
-from ._rows import Matrix, map_rows, mean_of
+from ._rows import Matrix, mean_of
 
 
 @final
@@ -55,11 +55,11 @@ class LSH(HashEncoder):
         self.random_state = random_state
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
-        flag(self, "centred")
+        check_flag(centred=self.centred)
         random = check_random_state(self.random_state)
         width = features.shape[1]
         self.mean_ = mean_of(features) if self.centred else np.zeros(width)
         self.normals_ = random.standard_normal((self.bits, width))
 
-    def _project(self, features: Features) -> Features:
-        return map_rows(features, self.bits, lambda rows: (rows - self.mean_) @ self.normals_.T)
+    def _project(self, rows: Matrix) -> Features:
+        return (rows - self.mean_) @ self.normals_.T

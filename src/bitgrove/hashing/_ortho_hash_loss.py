@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._arguments import check_positive
 from ._batch import checked, checked_classes
 from ._centres import hash_centres
+from ._checks import check_not_negative, check_positive
 
 
 @final
@@ -53,12 +53,14 @@ class OrthoHashLoss(nn.Module):
         super().__init__()
         centres = torch.from_numpy(hash_centres(classes, bits, seed=seed)).float()
         self.register_buffer("centres", centres)
-        if not 0 <= margin < 2:
+        check_not_negative(margin=margin)
+        if margin >= 2:
             raise ValueError(f"margin must be in 0 to below 2, got {margin}")
         self.bits = self.outputs = bits
         self.classes, self.margin, self.seed = classes, margin, seed
-        self.scale = float(bits**0.5 if scale is None else scale)
-        check_positive(scale=self.scale)
+        if scale is not None:
+            check_positive(scale=scale)
+        self.scale = bits**0.5 if scale is None else float(scale)
 
     def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch: real codes ``(n, bits)``, labels ``int64[n]``."""

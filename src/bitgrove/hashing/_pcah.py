@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._encoder import Features, HashEncoder
-from ._principal import check_axes, principal_axes
+from ._principal import Matrix, check_axes, principal_axes
 
 
 @final
@@ -44,5 +44,5 @@ class PCAH(HashEncoder):
         check_axes("PCAH", self.bits, features.shape[1])
         self.mean_, self.components_ = principal_axes(features, self.bits)
 
-    def _project(self, features: Features) -> Features:
-        return (features - self.mean_) @ self.components_.T
+    def _project(self, rows: Matrix) -> Features:
+        return (rows - self.mean_) @ self.components_.T

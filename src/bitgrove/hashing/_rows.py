@@ -16,21 +16,21 @@ _SUMMED = 4096
 """Rows of a block that is added up."""
 
 
-def map_rows(features: npt.NDArray, bits: int, function: Callable[[Matrix], npt.NDArray]) -> Matrix:
-    """``function`` of every row, ``(n, bits)``; it gets blocks of rows as float64.
+def map_rows(features: npt.NDArray, function: Callable[[Matrix], npt.NDArray]) -> Matrix:
+    """``function`` of every row, one row or more; it gets blocks of rows as float64.
 
     The last block is filled up with rows of zeros. A linear algebra library takes other ways, and
     rounds otherwise, for other shapes; as all blocks have one shape, a row has exactly the same
     numbers, and bits, alone as among others.
     """
-    out = np.empty((len(features), bits))
+    done: list[npt.NDArray] = []
     block = np.zeros((_ROWS, features.shape[1]))
     for start in range(0, len(features), _ROWS):
         part = features[start : start + _ROWS]
         block[: len(part)] = part
         block[len(part) :] = 0
-        out[start : start + len(part)] = function(block)[: len(part)]
-    return out
+        done.append(np.array(function(block)[: len(part)], np.float64))
+    return np.concatenate(done)
 
 
 def blocks(features: npt.NDArray) -> Iterator[tuple[slice, Matrix]]:

@@ -16,6 +16,7 @@ from ._bdnn import BDNN
 from ._bdnn_network import real_codes
 from ._bdnn_problems import PairKeeping
 from ._bdnn_weights import PAPER_SUPERVISED, Weights, chosen
+from ._classes import numbered
 from ._encoder import Features
 from ._few_zeros import Precision
 from ._itq import itq_signs
@@ -63,6 +64,7 @@ class SHBDNN(BDNN):
         random_state: of the rotation that ITQ starts from, and of the validation rows.
 
     Attributes:
+        classes_: the labels, sorted, two or more; of an indicator matrix its columns' numbers.
         layers_: weight ``(out, in)`` and bias of the three layers.
         objective_: at the start and after each half step; it never increases.
         terms_: each of its terms by name, as long as ``objective_``.
@@ -129,6 +131,10 @@ class SHBDNN(BDNN):
         hidden = self._check(features.shape[1])
         weights = chosen(self.weights, PAPER_SUPERVISED)
         random = check_random_state(self.random_state)
+        if labels.ndim == 1:
+            self.classes_, labels = numbered(type(self).__name__, labels)
+        else:
+            self.classes_ = np.arange(labels.shape[1])
         apart = set_apart(labels, self.validation, random)
         rows = self._scale(features[~apart])
         signs = itq_signs(rows, self.bits, _ITQ_ITERATIONS, random)

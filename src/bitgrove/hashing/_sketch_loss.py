@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._arguments import check_not_negative
+from ._checks import check_not_negative
 
 
 class Described(NamedTuple):

@@ -7,7 +7,7 @@ from typing import final
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._arguments import check_whole
+from ._checks import check_whole
 from ._sketch_loss import Described
 
 

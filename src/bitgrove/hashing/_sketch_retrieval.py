@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ._arguments import check_not_negative, check_whole
+from ._checks import check_not_negative, check_whole
 from ._sketch_loss import Described, attribute_distance
 
 
@@ -29,12 +29,20 @@ def sketch_distances(
 
     Raises:
         ValueError: the weight is out of range, a shape does not fit, or NaN.
+
+    >>> from bitgrove.hashing import Described
+    >>> embeddings, attributes = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.zeros(2, 1)
+    >>> sketch_distances(Described(embeddings[:1], attributes[:1]),
+    ...                  Described(embeddings, attributes))
+    array([[0., 5.]])
     """
     check_not_negative(attribute_weight=attribute_weight)
     (a, la), (b, lb) = (
         [part.detach().double() for part in said] for said in (sketches, photographs)
     )
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or la.shape[1:] != lb.shape[1:]:
+    flat = all(part.ndim == 2 for part in (a, la, b, lb))
+    paired = len(a) == len(la) and len(b) == len(lb)
+    if not (flat and paired and a.shape[1] == b.shape[1] and la.shape[1] == lb.shape[1]):
         raise ValueError(
             "sketches and photographs must be described by one network, got embeddings of shape "
             f"{tuple(a.shape)} and {tuple(b.shape)}, attributes of {tuple(la.shape)} and "

@@ -7,10 +7,10 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import at_least
+from ._checks import check_whole
 from ._encoder import Features, HashEncoder
 from ._principal import top_eigenvectors
-from ._rows import Matrix, blocks, map_rows, mean_and_covariance
+from ._rows import Matrix, blocks, mean_and_covariance
 
 
 @final
@@ -67,7 +67,7 @@ class SpectralHashing(HashEncoder):
         width = features.shape[1]
         count = min(self.bits, width)
         if self.components is not None:
-            at_least(self, "components", 1)
+            check_whole(1, components=self.components)
             if self.components > width:
                 raise ValueError(
                     f"components must not exceed n_features={width}, got {self.components}"
@@ -81,15 +81,11 @@ class SpectralHashing(HashEncoder):
         self.low_, self.high_ = places.min(0), places.max(0)
         self.axes_, self.waves_ = slowest_waves(self.high_ - self.low_, self.bits)
 
-    def _project(self, features: Features) -> Features:
+    def _project(self, rows: Matrix) -> Features:
         axes = self.axes_
         speed = self.waves_ * np.pi / (self.high_ - self.low_)[axes]
-
-        def waves(rows: Matrix) -> Matrix:
-            places = (rows - self.mean_) @ self.components_.T
-            return np.sin(np.pi / 2 + speed * (places - self.low_)[:, axes])
-
-        return map_rows(features, self.bits, waves)
+        places = (rows - self.mean_) @ self.components_.T
+        return np.sin(np.pi / 2 + speed * (places - self.low_)[:, axes])
 
 
 def slowest_waves(

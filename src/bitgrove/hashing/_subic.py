@@ -98,8 +98,18 @@ class SuBiC(TorchEncoder):
             )
         self.blocks_ = self.bits // each
 
-    def _project(self, features: Features) -> Features:
-        return np.maximum(super()._project(features), 0)
+    def _project(self, rows: npt.NDArray[np.float64]) -> Features:
+        return np.maximum(super()._project(rows), 0)
+
+    def decision_function(self, X: npt.ArrayLike) -> Features:
+        """What a real query is compared by, ``(n, blocks_ * width)``, numbers of at least 0.
+
+        They are not signs of bits: the code has the entry of the largest number in each block.
+
+        Raises:
+            ValueError: NaN or infinite features, or another number of them than in ``fit``.
+        """
+        return super().decision_function(X)
 
     def encode(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """The codes, ``uint8[n, ceil(bits / 8)]``: see :func:`block_codes`."""

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..interfaces import describe
-from ._arguments import check_not_negative, check_whole
 from ._batch import checked, checked_classes
+from ._checks import check_not_negative, check_whole
 
 
 @final

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ._checks import not_negative
+from ._checks import check_not_negative
 from ._classes import numbered
 from ._dh_encoder import TanhEncoder
 from ._dh_objective import Pairs
@@ -77,7 +77,7 @@ class SupervisedDeepHashing(TanhEncoder):
         return True
 
     def _pairs(self, labels: npt.NDArray | None) -> tuple[Pairs | None, float]:
-        not_negative("separation", self.separation)
+        check_not_negative(separation=self.separation)
         self.classes_, numbers = numbered("SupervisedDeepHashing", labels)
         pairs = Pairs(torch.from_numpy(numbers.astype(np.int64)), len(self.classes_))
         return pairs, float(self.separation)

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from ._anchors import Anchors, mean_distance_to_anchors
-from ._checks import at_least, positive
+from ._checks import check_positive, check_whole
 from ._classes import numbered
 from ._encoder import Features, HashEncoder
-from ._rows import Matrix, map_rows
+from ._rows import Matrix
 from ._sdh_steps import Problem
 
 
@@ -98,11 +98,11 @@ class SupervisedDiscreteHashing(HashEncoder):
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
         for name in ("anchors", "iterations", "sweeps"):
-            at_least(self, name, 1)
+            check_whole(1, **{name: getattr(self, name)})
         for name in ("regression", "agreement", "shrinkage"):
-            positive(name, getattr(self, name))
+            check_positive(**{name: getattr(self, name)})
         if self.width is not None:
-            positive("width", self.width)
+            check_positive(width=self.width)
         random = check_random_state(self.random_state)
         self.classes_, numbers = numbered("SupervisedDiscreteHashing", labels)
         chosen = random.permutation(len(features))[: self.anchors]
@@ -139,6 +139,5 @@ class SupervisedDiscreteHashing(HashEncoder):
         self.classifier_, self.projection_ = classifier, projection
         self.objective_ = np.array(objective)
 
-    def _project(self, features: Features) -> Features:
-        anchors = Anchors(self.anchors_, self.width_)
-        return map_rows(features, self.bits, lambda rows: anchors.of(rows) @ self.projection_)
+    def _project(self, rows: Matrix) -> Features:
+        return Anchors(self.anchors_, self.width_).of(rows) @ self.projection_

@@ -12,7 +12,7 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from ._arguments import check_not_negative, check_positive, check_whole
+from ._checks import check_not_negative, check_positive, check_whole, check_widths
 from ._encoder import Features, HashEncoder
 from ._head_training import (
     Layer,
@@ -110,8 +110,8 @@ class TorchEncoder(HashEncoder):
             _settle(head, inputs)
         self.layers_: list[Layer] = layers_of(list(head))
 
-    def _project(self, features: Features) -> Features:
-        return project(self._standardised(features), self.layers_)
+    def _project(self, rows: npt.NDArray[np.float64]) -> Features:
+        return project(self._standardised(rows), self.layers_)
 
     def _check_labels(self, y: Any) -> npt.NDArray:
         y = np.asarray(y)
@@ -128,10 +128,7 @@ class TorchEncoder(HashEncoder):
         check_not_negative(weight_decay=self.weight_decay)
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"optimizer must be 'adam' or 'sgd', got {self.optimizer!r}")
-        if isinstance(self.hidden, int | str) or not hasattr(self.hidden, "__iter__"):
-            raise TypeError(f"hidden must be a sequence of sizes, got {self.hidden!r}")
-        for size in self.hidden:
-            check_whole(1, hidden=size)
+        check_widths(self.hidden)
         return Schedule(self.epochs, self.batch_size, self.lr, self.weight_decay, self.optimizer)
 
     def _standardised(self, features: Features, *, anew: bool = False) -> npt.NDArray[np.float64]:
@@ -151,8 +148,8 @@ class TorchEncoder(HashEncoder):
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y must have 2 classes at least, got 1 class: {self.classes_[0]!r}. Codes of one "
-                "class have nothing to tell apart"
+                f"y must have 2 classes at least, got 1 class: {self.classes_.tolist()[0]!r}. "
+                "Codes of one class have nothing to tell apart"
             )
         return torch.from_numpy(numbers), len(self.classes_)
 

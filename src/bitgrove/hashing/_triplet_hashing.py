@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from torch import nn
 
-from ._arguments import check_whole
+from ._checks import check_whole
 from ._divide_and_encode import DivideAndEncode
 from ._head_training import Optimizer
 from ._torch_encoder import TorchEncoder

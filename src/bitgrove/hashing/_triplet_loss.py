@@ -7,8 +7,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from ._arguments import check_positive, check_whole
 from ._batch import alike, checked, nearest_is_alike, squared_distances
+from ._checks import check_flag, check_not_negative, check_positive, check_whole
 
 
 def triplet_ranking_loss(
@@ -28,10 +28,14 @@ def triplet_ranking_loss(
         negative: rows unlike the anchors, same shape.
         margin: above 0.
 
+    Raises:
+        TypeError, ValueError: ``margin`` is no number in its range.
+
     >>> a, p, n = (torch.tensor([[x]]) for x in (0.0, 0.5, 0.75))
     >>> triplet_ranking_loss(a, p, n)
     tensor([0.6875])
     """
+    check_positive(margin=margin)
     near = (anchor - positive).square().sum(1)
     far = (anchor - negative).square().sum(1)
     return (margin + near - far).clamp_min(0)
@@ -53,12 +57,22 @@ def piecewise_threshold(
         epsilon: half of the width of the band, 0 to 0.5; 0.5 changes nothing.
         straight_through: whether the gradient passes the decision.
 
+    Raises:
+        TypeError, ValueError: ``epsilon`` is no number in its range.
+
     >>> piecewise_threshold(torch.tensor([0.2, 0.45, 0.6]), 0.125)
     tensor([0.0000, 0.4500, 0.6000])
     """
+    _check_band(epsilon)
     outside = (values - 0.5).abs() > epsilon
     decided = torch.where(outside, (values > 0.5).to(values.dtype), values)
     return values + (decided - values).detach() if straight_through else decided
+
+
+def _check_band(epsilon: float) -> None:
+    check_not_negative(epsilon=epsilon)
+    if epsilon > 0.5:
+        raise ValueError(f"epsilon must be in 0 to 0.5, got {epsilon}")
 
 
 @final
@@ -97,8 +111,8 @@ class TripletHashLoss(nn.Module):
         super().__init__()
         check_whole(1, bits=bits)
         check_positive(margin=margin)
-        if not 0 <= epsilon <= 0.5:
-            raise ValueError(f"epsilon must be in 0 to 0.5, got {epsilon}")
+        _check_band(epsilon)
+        check_flag(straight_through=straight_through)
         self.bits = self.outputs = bits
         self.margin, self.epsilon, self.straight_through = margin, epsilon, straight_through
 

@@ -15,7 +15,7 @@ from ..metrics import Relevance
 from ._bdnn import BDNN
 from ._bdnn_problems import Autoencoding
 from ._bdnn_weights import PAPER_UNSUPERVISED, Weights, chosen
-from ._checks import at_least, one_of
+from ._checks import check_one_of, check_whole
 from ._encoder import Features
 from ._few_zeros import Precision
 from ._itq import itq_signs
@@ -122,9 +122,9 @@ class UHBDNN(BDNN):
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
         hidden = self._check(features.shape[1])
-        at_least(self, "sweeps", 1)
-        at_least(self, "neighbours", 1)
-        one_of(self, "code_start", ("previous", "zeros"))
+        check_whole(1, sweeps=self.sweeps)
+        check_whole(1, neighbours=self.neighbours)
+        check_one_of(("previous", "zeros"), code_start=self.code_start)
         weights = chosen(self.weights, PAPER_UNSUPERVISED)
         random = check_random_state(self.random_state)
         rows = self._scale(features)
