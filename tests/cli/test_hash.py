@@ -113,6 +113,19 @@ def test_a_protocol_splits_learns_and_scores(tmp_path, capsys):
     assert "not read in a primary source: that the neighbours are 50" in said(capsys)
 
 
+def test_few_rows_are_scored_without_those_that_would_choose_settings(tmp_path, capsys):
+    rows = np.random.default_rng(0).normal(size=(90, 6)).astype(np.float32)
+    np.save(tmp_path / "a.npy", rows[:80])
+    np.save(tmp_path / "q.npy", rows[80:])
+    out, source, asked = (str(tmp_path / name) for name in ("e.bgh", "a.npy", "q.npy"))
+    words = ["--queries", asked, "--protocol", "uh-bdnn"]
+    assert run(["hash", "fit", source, "--out", out, "--bits", "5"]) == 0
+    said(capsys)
+    assert run(["hash", "evaluate", out, source, "--json", *words]) == 0
+    found = json.loads(said(capsys))
+    assert (found["queries"], found["database"]) == (10, 80)
+
+
 def test_a_protocol_that_draws_its_queries_needs_no_test_part(tmp_path, capsys):
     labels = np.repeat(np.arange(2), 700)
     rows = np.random.default_rng(0).normal(size=(1400, 6)) + labels[:, None]

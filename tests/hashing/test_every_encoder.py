@@ -79,7 +79,8 @@ def test_parameters_of_another_kind_are_named(method, digits):
     wrong = {
         "epochs": 2.5, "lr": "fast", "alpha": True, "hidden": (True, 5), "rescale": 5,
         "verbose": "no", "straight_through": 7, "iterations": 1.5, "regularization": "much",
-        "centred": 1, "scale": "large", "sweeps": None, "margin": "wide", "gamma": "big", "entropy": None,
+        "centred": 1, "scale": "large", "sweeps": None, "margin": "wide", "gamma": "big",
+        "entropy": None,
     }  # fmt: skip
     encoder = short(method)
     for name in wrong.keys() & encoder.get_params().keys():

@@ -230,7 +230,7 @@ def test_queries_in_the_database_are_refused_but_where_the_table_has_them():
         ("cifar10-1", (TRAIN[:900],), "100 queries of each class, but of .*0.* there are 90 left"),
         ("cifar10-1", (TRAIN[:2000],), "500 training images of each class"),
         ("sh-bdnn", (TRAIN[:30_500], TEST), "100 validation images of each class"),
-        ("uh-bdnn", (TRAIN[:999], TEST), "labels must be of at least 1000 images"),
+        ("uh-bdnn", (TRAIN[:999], TEST), "sets 1000 of the training images apart"),
         ("cifar10", (np.zeros((4, 2)),), r"labels must be labels of shape \(n,\)"),
         ("uh-bdnn-sift1m", (TRAIN, TEST), "comes with its files"),
     ],

@@ -44,3 +44,35 @@ def test_a_pages_spreads_are_those_of_its_figures(name):
     shown = {match for row in rows for match in SPREAD.findall(row)}
     wrong = [s for s in shown if not any(says(s, values) for values in known)]
     assert set(wrong) <= ELSEWHERE.get(name, set())
+
+
+@pytest.mark.parametrize("name", ["uh_bdnn", "sh_bdnn", "sift_codes"])
+def test_every_row_of_a_table_of_codes_is_in_its_file(name):
+    figures = tomllib.loads((ROOT / name / "expected.toml").read_text())
+    methods = {m.title: m.name for m in _study(name).methods}
+    lines = (ROOT / name / "README.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line[:1] == "|"]
+    rows = [row for row in rows if len(row) == 7 and row[1] in methods]
+    shown = set()
+    for data, title, bits, *values, _ in rows:
+        cell = figures[data][methods[title]][f"bits-{bits}"]
+        shown.add((data, methods[title], f"bits-{bits}"))
+        for key, text in zip(("map", "precision_at_radius_2", "empty_balls"), values, strict=True):
+            mean = 100 * statistics.fmean(cell[key])
+            assert float(text.partition(" ± ")[0]) == pytest.approx(mean, abs=0.0062)
+    held = {
+        (data, method, bits)
+        for data, table in figures.items()
+        if data != "protocol"
+        for method, cells in table.items()
+        for bits in cells
+    }
+    assert shown == held
+
+
+def _study(name):
+    from bitgrove.recipes.sh_bdnn.recipe import STUDY as SUPERVISED
+    from bitgrove.recipes.sift_codes.recipe import study
+    from bitgrove.recipes.uh_bdnn.recipe import STUDY
+
+    return {"uh_bdnn": STUDY, "sh_bdnn": SUPERVISED, "sift_codes": study(50_000)}[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -166,6 +166,8 @@ def _split(table: Protocol, parts: data.FeatureParts, seed: int) -> Split:
     if labels is None or not takes_classes:  # only their number counts
         labels = np.zeros(len(parts.train), np.int64)
         test = None if parts.test is None else np.zeros(len(parts.test), np.int64)
+    if rule is not None:  # nobody chooses settings here, and the other rows are the same
+        table = replace(table, rule=replace(rule, validation=None))
     return table.split(labels, test, seed)
 
 

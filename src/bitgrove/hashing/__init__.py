@@ -1,7 +1,8 @@
 """Learned hash codes as scikit-learn estimators over features, and as torch losses and heads.
 
 Every estimator has ``fit(X, y=None)``, ``encode(X) -> uint8[n, ceil(bits / 8)]`` in ``np.packbits``
-order, and ``decision_function(X)``, the real numbers whose signs are the code.
+order, and ``decision_function(X)``, the real numbers whose signs are the code (of SuBiC: what real
+queries are compared by).
 
 Losses and heads are here and not in ``nn`` because each says what a code is: which numbers become
 which bits. :class:`HashNetwork` puts them on a backbone.

@@ -19,6 +19,9 @@ class BDNNWeights:
     Raises:
         TypeError: a weight is no number.
         ValueError: a weight is negative or not finite.
+
+    >>> BDNNWeights(balance=0.0).equality
+    0.05
     """
 
     decay: float = 1e-5
@@ -46,7 +49,8 @@ PAPER_UNSUPERVISED = BDNNWeights(balance=1e-6)
 PAPER_SUPERVISED = BDNNWeights(
     similarity=1.0, decay=1e-3, equality=5.0, independence=1.0, balance=1e-4
 )
-"""``CODE`` divided by its weight of similarity, but for twice the balance."""
+"""``CODE`` divided by its weight of similarity, but for twice the balance. The papers' weights are
+as recalled, and were not checked."""
 
 
 def chosen(weights: object, paper: BDNNWeights) -> BDNNWeights:

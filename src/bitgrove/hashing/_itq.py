@@ -12,6 +12,8 @@ from ._checks import check_whole
 from ._encoder import Features, HashEncoder
 from ._principal import Matrix, check_axes, principal_axes
 
+_ITERATIONS = 50
+
 
 @final
 class ITQ(HashEncoder):
@@ -48,7 +50,7 @@ class ITQ(HashEncoder):
         self,
         bits: int = 32,
         *,
-        iterations: int = 50,
+        iterations: int = _ITERATIONS,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.bits = bits
@@ -85,11 +87,9 @@ def rotate(
     return rotation, np.array(errors)
 
 
-def itq_signs(
-    features: npt.NDArray, bits: int, iterations: int, random: np.random.RandomState
-) -> Matrix:
+def itq_signs(features: npt.NDArray, bits: int, random: np.random.RandomState) -> Matrix:
     """Codes of the training rows themselves as -1 and +1, ``(n, bits)``: where networks start."""
     mean, axes = principal_axes(features, bits)
     projected = (features - mean) @ axes.T
-    rotation, _ = rotate(projected, iterations, random)
+    rotation, _ = rotate(projected, _ITERATIONS, random)
     return np.where(projected @ rotation >= 0, 1.0, -1.0)

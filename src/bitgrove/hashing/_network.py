@@ -24,6 +24,12 @@ class CodeLoss:
     In place of accuracy, training then reports and chooses by hits: whether the classifier or the
     nearest centre of the loss is right about the code, or, for losses of pairs and triplets,
     whether the nearest other code of the batch has the same label.
+
+    >>> from bitgrove.hashing import DSHLoss
+    >>> objective = CodeLoss(DSHLoss(2))
+    >>> outputs, labels = torch.tensor([[1.0, 1.0], [1.0, 1.0]]), torch.tensor([0, 0])
+    >>> objective(outputs, labels), objective.hits(outputs, labels), objective.outputs
+    (tensor(0.), tensor([True, True]), 2)
     """
 
     loss: nn.Module

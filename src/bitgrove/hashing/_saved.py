@@ -58,6 +58,14 @@ def load(path: str | os.PathLike[str]) -> HashEncoder:
         FileFormatError: a damaged file, one of another kind or a newer version, of a class that is
             not known, or an undamaged one whose numbers make no encoder.
         OSError: the file cannot be read.
+
+    >>> import pathlib, tempfile
+    >>> from bitgrove.hashing import LSH
+    >>> path, rows = pathlib.Path(tempfile.mkdtemp()) / "a.hash", np.eye(4)
+    >>> encoder = LSH(bits=8, random_state=0).fit(rows)
+    >>> encoder.save(path)
+    >>> bool((load(path).encode(rows) == encoder.encode(rows)).all())
+    True
     """
     arrays, metadata = files.read(path, kind=KIND, version=VERSION)
     try:

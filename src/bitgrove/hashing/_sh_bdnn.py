@@ -24,8 +24,6 @@ from ._pairs import SamePairs
 from ._principal import Matrix
 from ._validation import set_apart, validation_map
 
-_ITQ_ITERATIONS = 50
-
 
 @final
 class SHBDNN(BDNN):
@@ -47,7 +45,8 @@ class SHBDNN(BDNN):
         bits: length of a code, at most the number of features.
         hidden: widths of the two hidden layers, as in :class:`UHBDNN`.
         weights: of the terms: ``"code"``, those of the authors' code; ``"paper"``, where similarity
-            counts 1, and the others as many times as much, but for twice the balance; or
+            counts 1, and the others as many times as much, but for twice the balance (as
+            the paper is recalled; not checked); or
             :class:`BDNNWeights`. Similarity and balance grow with the rows, see there.
         rounds: of codes and weights after the first step over weights, at most.
         iterations: of L-BFGS in each step over weights.
@@ -137,7 +136,7 @@ class SHBDNN(BDNN):
             self.classes_ = np.arange(labels.shape[1])
         apart = set_apart(labels, self.validation, random)
         rows = self._scale(features[~apart])
-        signs = itq_signs(rows, self.bits, _ITQ_ITERATIONS, random)
+        signs = itq_signs(rows, self.bits, random)
         pairs = SamePairs(labels[~apart])
         problem = PairKeeping(rows, (*hidden, self.bits), weights, self.precision, pairs=pairs)
         judge = None

@@ -26,7 +26,8 @@ class SuBiC(TorchEncoder):
     number at the code's entry; more is nearer. :meth:`index` does that.
 
     Source: Jain, Zepeda, Pérez and Gribonval, "SuBiC: A supervised, structured binary code for
-    image search", ICCV 2017: 64 bits are 8 blocks of 256.
+    image search", ICCV 2017: 64 bits are 8 blocks of 256. There Adam's rate is 1e-4 and a batch has
+    200 rows; training here is that of the other methods over features.
 
     Args:
         bits: length of a code, a multiple of ``log2(width)``: that many blocks, M in the source.

@@ -30,7 +30,8 @@ class SupervisedDiscreteHashing(HashEncoder):
     ``F``. No number for each pair of rows is held, only ``anchors + 1`` of each row.
 
     Source: Shen, Shen, Liu and Shen, "Supervised Discrete Hashing", CVPR 2015, with the settings of
-    the authors' code. As there the descent starts from zeros, not from the codes that are there;
+    the authors' code, but for the width: there it is 0.4, and the mean distance, the default here,
+    is the alternative. As there the descent starts from zeros, not from the codes that are there;
     here a row keeps its old code where that is the better one, so the objective never increases.
 
     Args:

@@ -22,8 +22,6 @@ from ._itq import itq_signs
 from ._principal import Matrix
 from ._validation import nearest_rows, validation_map
 
-_ITQ_ITERATIONS = 50
-
 
 @final
 class UHBDNN(BDNN):
@@ -44,16 +42,17 @@ class UHBDNN(BDNN):
 
     Differences from the authors' code, which is the reference for the defaults: the step over ``B``
     starts from the ``B`` at hand, so that no half step makes the objective larger
-    (``code_start="zeros"`` is theirs); any number of bits; weights of features that are 0 in every
-    training row are left out, since they stay 0. Results are the same for the same seed and number
-    of threads of torch, whose products round differently with another.
+    (``code_start="zeros"`` is theirs); any number of bits up to that of the features; weights of
+    features that are 0 in every training row are left out, since they stay 0. Results are the same
+    for the same seed and number of threads of torch, whose products round differently with another.
 
     Args:
         bits: length of a code, at most the number of features.
         hidden: widths of the two hidden layers; by default the authors' for 8, 16, 24 and 32 bits,
             and for others as described in ``docs/hashing.md``.
         weights: of the terms: ``"code"``, those of the authors' code; ``"paper"``, with twice the
-            balance; or :class:`BDNNWeights`. Balance grows with the rows, see there.
+            balance (as the paper is recalled; not checked); or :class:`BDNNWeights`. Balance grows
+            with the rows, see there.
         rounds: of codes and weights after the first step over weights, at most.
         iterations: of L-BFGS in each step over weights.
         sweeps: over all bits in each step over codes, at most.
@@ -128,7 +127,7 @@ class UHBDNN(BDNN):
         weights = chosen(self.weights, PAPER_UNSUPERVISED)
         random = check_random_state(self.random_state)
         rows = self._scale(features)
-        signs = itq_signs(rows, self.bits, _ITQ_ITERATIONS, random)
+        signs = itq_signs(rows, self.bits, random)
         asked = random.permutation(len(rows))[: self.validation]
         problem = Autoencoding(
             rows,

@@ -78,7 +78,7 @@ _ALL = (
         "class drawn from all images against all others, classes.",
         truth="labels",
         rule=SplitRule(queries=100, train=None),
-        not_checked="the form of average precision, and who teaches",
+        not_checked="the split, the form of average precision, and who teaches",
     ),
     Protocol(
         "dsh",
@@ -104,6 +104,22 @@ _ALL = (
         asymmetric=True,
         ap="interp21",
         not_checked="that the images are those of dsh",
+    ),
+    *(
+        Protocol(
+            name,
+            f"{data}: classes, of which an image may have several; the first {at:,} rows of a "
+            "ranking count. The split comes with the data.",
+            truth="labels",
+            rule=None,
+            at=at,
+            not_checked="the divisor, and the split, which tables after HashNet share",
+        )
+        for name, data, at in (
+            ("nus-wide-21", "NUS-WIDE, 195,834 images of the 21 commonest concepts", 5000),
+            ("imagenet100", "100 classes of ImageNet", 1000),
+            ("coco", "MS COCO", 5000),
+        )
     ),
     Protocol(
         "cifar10-1",
@@ -159,6 +175,10 @@ def protocol(name: str) -> Protocol:
     >>> protocol("uh-bdnn").ap, protocol("subic").ap
     ('trapezoid', 'interp21')
     """
+    return _known(name)
+
+
+def _known(name: str) -> Protocol:
     if name not in _BY_NAME:
         raise ValueError(f"there is no protocol {name!r}; known are {', '.join(_BY_NAME)}")
     return _BY_NAME[name]
@@ -174,15 +194,28 @@ def evaluate(
     database_ids: npt.ArrayLike | None = None,
     threads: int | None = None,
 ) -> RetrievalScores:
-    """Score codes by the protocol of this name; see :meth:`Protocol.evaluate`.
+    """Score codes by the protocol of this name.
+
+    Args:
+        query_codes: packed, ``uint8[q, bytes]``, or anything else that holds codes.
+        database_codes: likewise, as long.
+        relevant: who is right for whom.
+        protocol: one of :func:`protocols`.
+        query_ids: numbers of the queries' images, to refuse those that are in the database.
+        database_ids: of the database's images.
+        threads: None for one for each CPU; no result depends on it.
 
     Raises:
         TypeError: as :meth:`Protocol.evaluate`.
         ValueError: likewise, or there is no protocol of this name.
+
+    >>> import numpy as np
+    >>> database = np.array([[0b1111], [0b0000]], np.uint8)
+    >>> truth = Relevance.from_labels([0], [0, 1])
+    >>> evaluate(database[:1], database, truth, protocol="cifar10-1").mean_average_precision
+    1.0
     """
-    if protocol not in _BY_NAME:
-        raise ValueError(f"there is no protocol {protocol!r}; known are {', '.join(_BY_NAME)}")
-    return _BY_NAME[protocol].evaluate(
+    return _known(protocol).evaluate(
         query_codes,
         database_codes,
         relevant,

@@ -87,7 +87,10 @@ class SplitRule:
             train = rest
         if whose == "all":
             if count > len(train):
-                raise ValueError(f"labels must be of at least {count} images, got {len(train)}")
+                raise ValueError(
+                    f"the protocol sets {count} of the training images apart, but there are "
+                    f"{len(train)}"
+                )
             validation = np.sort(rng.choice(train, count, replace=False))
         database = {"rest": rest, "rest without train": left, "queries": query}[self.database]
         return Split(query, train, database, validation)

@@ -121,6 +121,14 @@ def shortlist_recall(
     Raises:
         TypeError: as there.
         ValueError: likewise; or no lengths, no queries, or fewer than ``k`` vectors.
+
+    >>> rng = np.random.default_rng(0)
+    >>> vectors = rng.normal(size=(500, 32)).astype(np.float32)
+    >>> codes = np.packbits(vectors >= 0, axis=1)
+    >>> index = Flat(32, "hamming", "bits")
+    >>> index.add(codes)
+    >>> shortlist_recall(index, vectors, codes[:9], vectors[:9], 1, shortlists=[1, 50])
+    {1: 1.0, 50: 1.0}
     """
     lengths = sorted({positive_int("shortlists", length) for length in shortlists})
     if not lengths:

@@ -73,7 +73,8 @@ def run_table(
         "data": {},
         "command": f"bitgrove reproduce {study.name} --seed {seed} --seeds {seeds}{study.options}"
         + "".join(f" --arm {name}" for name in arm)
-        + (f" --precision {precision}" if precision != "float64" else ""),
+        + (f" --precision {precision}" if precision != "float64" else "")
+        + (f" --threads {threads}" if threads is not None else ""),
     }
     results: dict[str, Any] = {"protocol": about, "outcomes": outcomes}
     for dataset in datasets:

@@ -13,10 +13,9 @@ from ...metrics import Protocol, Relevance, protocol
 from ...search import Flat
 from ._study import Rows, Task
 
-NEIGHBOURS = 50
-"""Right answers of a query without labels, as in the protocol uh-bdnn."""
-
 SH_BDNN = protocol("sh-bdnn")
+NEIGHBOURS = protocol("uh-bdnn").neighbours or 0
+"""Right answers of a query without labels."""
 
 Features = Callable[[npt.NDArray[np.uint8]], Rows]
 
