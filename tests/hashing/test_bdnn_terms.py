@@ -220,6 +220,23 @@ def test_the_low_rank_identity_is_exact_at_a_size_where_pairs_are_many():
     np.testing.assert_allclose(gradient, 2 / 300 / 7 * apart @ h, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("shared", [[], [(0, 1)], [(0, 1), (2, 3)], [(0, 1), (1, 2)]])
+def test_each_class_that_coincides_with_another_costs_a_step(shared):
+    """The least value for so many different codes of classes, as the page of sh-bdnn has it."""
+    same = np.eye(10)
+    for a, b in shared:
+        same[:, b] += same[:, a]
+        same[:, a] = 0
+    own = np.linalg.qr(np.column_stack([np.ones(10), same[:, same.any(0)]]))[0]
+    different = int(same.any(0).sum())
+    best = np.sqrt(2) * own[:, 1:different]  # of those, the directions that have the eigenvalue 2
+    labels, bits = np.arange(10).repeat(30), different - 1
+    h = torch.from_numpy(best[labels] * np.sqrt(bits))
+    value, gradient = similarity_term(h, SamePairs(labels), 1.0)
+    assert value == pytest.approx((64 + 4 * (10 - different)) * 30**2 / 600, rel=1e-12)
+    assert float(gradient.abs().max()) < 1e-12  # so that nothing parts them again
+
+
 def pairs_by_loops(labels):
     return np.array([[1 if (a & b).any() else -1 for b in labels] for a in labels])
 
