@@ -77,4 +77,4 @@ def _study(name):
     from bitgrove.recipes.sift_codes.recipe import study
     from bitgrove.recipes.uh_bdnn.recipe import STUDY
 
-    return {"uh_bdnn": STUDY, "sh_bdnn": SUPERVISED, "sift_codes": study(50_000)}[name]
+    return {"uh_bdnn": STUDY, "sh_bdnn": SUPERVISED, "sift_codes": study(100_000)}[name]
