@@ -100,7 +100,20 @@ def test_the_table_of_trees_names_the_fastest_peer(module):
         "batches": {"1": batch, "10000": batch},
         "accuracy": {"bitgrove": 0.9, "bitgrove bytes": 0.8},
     }
-    record = {"forests": {"digits": forest}, "environment": {"cpu": "X"}}
-    assert module("_trees_table").trees(record).splitlines()[2] == (
+    peers = ("torch float32", "torch float32, channels last", "packed float32")
+    times = {peer: [1, ratio, 9] for peer, ratio in zip(peers, (2.5, 1.5, 1.25), strict=True)}
+    row = {"milliseconds": {"ferns": [0.1, 0.2, 0.3]}, "times_ferns": times}
+    record = {
+        "forests": {"digits": forest},
+        "fern_convolution": {
+            "layers": {"3 -> 64": row | {"times_ferns": times | {"binary": [1, 1.75, 2]}}},
+            "network": row | {"times_ferns": times | {"xnor": [0.5, 0.875, 2]}},
+        },
+        "environment": {"cpu": "X"},
+    }
+    lines = module("_trees_table").trees(record).splitlines()
+    assert lines[2] == (
         "| digits | 1,500 | 6.0× fast | 11.0× slow | 3.2 µs, 6.0× fast | 90.00%, 80.00% |"
     )
+    assert "| 3 -> 64 | 0.200 | 2.50× | 1.50× | 1.25× | 1.75× |" in lines
+    assert "| the network | 0.200 | 2.50× | 1.50× | 1.25× | 0.88× |" in lines
