@@ -25,14 +25,14 @@ class SamePairs:
 
     def __init__(self, labels: npt.NDArray, *, block: int = 1024) -> None:
         self._block = block
-        self._sets: npt.NDArray[np.float32] | None = None
+        self._sets: Tensor | None = None
         self._kept: Tensor | None = None
         if labels.ndim == 1:
             found, group = np.unique(labels, return_inverse=True)
             self.groups = len(found)
         else:
             sets, group = np.unique(labels != 0, axis=0, return_inverse=True)
-            self._sets, self.groups = sets.astype(np.float32), len(sets)
+            self._sets, self.groups = torch.from_numpy(sets.astype(np.float32)), len(sets)
             if self.groups**2 <= _KEPT:
                 parts = [self._alike(start) for start in range(0, self.groups, block)]
                 self._kept = torch.cat(parts)
@@ -62,4 +62,4 @@ class SamePairs:
     def _alike(self, start: int) -> Tensor:
         assert self._sets is not None
         shared = self._sets[start : start + self._block] @ self._sets.T
-        return torch.from_numpy(np.where(shared > 0, 1, -1).astype(np.int8))
+        return torch.where(shared > 0, 1, -1).to(torch.int8)
