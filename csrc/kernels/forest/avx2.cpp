@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bitgrove/forest.hpp"
+
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
-
-#include "leaves.hpp"
 
 namespace bitgrove::forest {
 namespace {

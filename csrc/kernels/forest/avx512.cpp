@@ -7,10 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bitgrove/forest.hpp"
+
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")
 
-#include "leaves.hpp"
 #include "steps512.hpp"
 
 namespace bitgrove::forest {
@@ -139,15 +140,11 @@ struct alignas(64) Places {
     std::int32_t block[2][kForestRows], row[kForestRows];
 };
 
-__m512i counted() {
-    return _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-}
-
 // The halves of sixteen rows' bits.
 struct Halves {
     explicit Halves(const std::uint64_t* bits) {
         const __m512i a = _mm512_load_si512(bits), b = _mm512_load_si512(bits + 8);
-        const __m512i even = _mm512_add_epi32(counted(), counted());
+        const __m512i even = _mm512_add_epi32(count_up(), count_up());
         of[0] = _mm512_permutex2var_epi32(a, even, b);
         of[1] = _mm512_permutex2var_epi32(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b);
     }
@@ -164,7 +161,7 @@ void finish(const ForestBlocks<Rank>& f, const Rank* ranks, std::size_t rows, st
         const __m512i here = _mm512_load_si512(at + r);
         const __mmask16 on =
             _mm512_mask_cmpge_epi32_mask(first_of(rows - r), here, _mm512_setzero_si512());
-        const __m512i number = _mm512_add_epi32(counted(), _mm512_set1_epi32(static_cast<int>(r)));
+        const __m512i number = _mm512_add_epi32(count_up(), _mm512_set1_epi32(static_cast<int>(r)));
         _mm512_storeu_si512(block + open, _mm512_maskz_compress_epi32(on, here));
         _mm512_storeu_si512(places.row + open, _mm512_maskz_compress_epi32(on, number));
         open += static_cast<std::size_t>(__builtin_popcount(on));

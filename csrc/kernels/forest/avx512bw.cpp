@@ -1,9 +1,10 @@
 #include <immintrin.h>
 
+#include "bitgrove/forest.hpp"
+
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
 
-#include "leaves.hpp"
 #include "steps512.hpp"
 
 namespace bitgrove::forest {

@@ -1,7 +1,12 @@
-#include "leaves.hpp"
+#include "bitgrove/forest.hpp"
 
 namespace bitgrove::forest {
 namespace {
+
+void add_leaf(const ForestLeaves& leaves, std::int32_t number, float* out) {
+    const float* leaf = leaves.leaf + static_cast<std::size_t>(number) * leaves.outs;
+    for (std::size_t c = 0; c < leaves.outs; ++c) out[c] += leaf[c];
+}
 
 // Rows walk side by side, so that the wait for one's node is filled by the others.
 constexpr std::size_t together = 8;
