@@ -10,8 +10,8 @@ SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 demo: $(STAMP)  ## train on digits 0-7, pack, teach 8 and 9, write runs/digits/report.html
 	$(BIN)/bitgrove reproduce digits --out runs/digits --overwrite
 
-test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest -q
+test: $(STAMP)  ## all tests, a process for each core, eight at most
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadgroup
 
 check: $(STAMP)  ## format, lint, types, layers, and that the generated stub is up to date
 	$(BIN)/ruff format --check .
@@ -24,10 +24,13 @@ check: $(STAMP)  ## format, lint, types, layers, and that the generated stub is 
 
 install: $(STAMP)  ## .venv with everything in it
 
-# Made anew when the build, the pins or the C++ change; Python sources are used in place.
+# Made anew when the build, the pins or the C++ change; Python sources are used in place. The tools that
+# build are installed first and stay, so that what was compiled once is used again.
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])
 $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,localisation,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt cmake ninja $$($(BIN)/python -c '$(BUILD_REQUIRES)')
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,localisation,dev]'
 	touch $(STAMP)
 
 format: $(STAMP)  ## rewrite the sources in the project's format
@@ -37,7 +40,7 @@ format: $(STAMP)  ## rewrite the sources in the project's format
 	$(BIN)/python -m nanobind.stubgen -q -m bitgrove._core -o src/bitgrove/_core.pyi
 
 wheel: $(STAMP)  ## dist/*.whl
-	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist .
 
 sanitize:  ## the C++ tests under address, undefined-behaviour and thread sanitizers
 	for kind in address,undefined thread; do \

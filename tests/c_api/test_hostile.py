@@ -14,6 +14,8 @@ from . import fuzz
 from .conftest import ROOT
 from .native import RefusedError
 
+pytestmark = pytest.mark.xdist_group("c_api")
+
 
 def cases(test):
     """The parameters of a test elsewhere."""

@@ -11,6 +11,8 @@ import bitgrove as bg
 from ..runtime.conftest import pictures
 from .conftest import ROOT, call, tool
 
+pytestmark = pytest.mark.xdist_group("c_api")
+
 EXAMPLE = ROOT / "examples" / "c"
 
 

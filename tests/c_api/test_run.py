@@ -17,6 +17,8 @@ from ..export.networks import SMALL, make
 from .conftest import call
 from .native import RefusedError
 
+pytestmark = pytest.mark.xdist_group("c_api")
+
 DEAR = [
     "birealnet34",
     "birealnet50",

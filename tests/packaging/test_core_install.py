@@ -13,13 +13,18 @@ from ..runtime.conftest import make_artifact, pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# One process builds the wheel, where several run tests.
+pytestmark = pytest.mark.xdist_group("wheel")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built as ``pip wheel .`` builds it, in an isolated environment."""
+    """Built as ``make wheel`` builds it, of the objects that ``make install`` has compiled."""
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(out), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
+    options = ["-q", "--no-deps", "--no-build-isolation", "-w", str(out)]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *options, str(ROOT)], check=True, capture_output=True
+    )
     (path,) = out.glob("bitgrove-*.whl")
     return path
 

@@ -240,6 +240,14 @@ def test_the_random_state_of_the_caller_is_left_alone(run):
     assert np.random.random() == expected  # noqa: NPY002
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises, as in a terminal; in a background job of a shell it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class InterruptedAt(nn.Module):
     """Presses Ctrl-C during one call of the network."""
 
@@ -255,6 +263,7 @@ class InterruptedAt(nn.Module):
 
 
 # An epoch has 4 training batches and 1 of validation.
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("call", "epochs"), [(1, 0), (3, 0), (6, 1), (8, 1), (9, 1), (10, 2), (16, 3)],
     ids=["first batch", "epoch 1", "first of 2", "in 2", "last of 2", "validation 2", "in 4"],
@@ -282,6 +291,7 @@ def test_ctrl_c_stops_and_resuming_gives_the_same_bits(run, tmp_path, call, epoc
         assert torch.equal(model.state_dict()[name], value)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_ctrl_c_acts_as_usual(run):
     class Twice(InterruptedAt):
         def forward(self, x):
