@@ -11,7 +11,7 @@ demo: $(STAMP)  ## train on digits 0-7, pack, teach 8 and 9, write runs/digits/r
 	$(BIN)/bitgrove reproduce digits --out runs/digits --overwrite
 
 test: $(STAMP)  ## all tests, a process for each core, eight at most
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8
 
 check: $(STAMP)  ## format, lint, types, layers, and that the generated stub is up to date
 	$(BIN)/ruff format --check .

@@ -8,13 +8,11 @@ import pytest
 from bitgrove import files, runtime
 
 from ..files import test_container as containers
+from ..programs import ROOT
 from ..runtime import test_hostile_files as forgeries
 from ..runtime import test_sharing as sharing
 from . import fuzz
-from .conftest import ROOT
 from .native import RefusedError
-
-pytestmark = pytest.mark.xdist_group("c_api")
 
 
 def cases(test):

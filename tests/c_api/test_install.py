@@ -8,10 +8,8 @@ from PIL import Image
 
 import bitgrove as bg
 
+from ..programs import ROOT, call, tool
 from ..runtime.conftest import pictures
-from .conftest import ROOT, call, tool
-
-pytestmark = pytest.mark.xdist_group("c_api")
 
 EXAMPLE = ROOT / "examples" / "c"
 

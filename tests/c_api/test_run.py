@@ -14,10 +14,8 @@ from bitgrove import export, files, runtime
 from bitgrove.nn import BinaryConv2d, BinaryLinear
 
 from ..export.networks import SMALL, make
-from .conftest import call
+from ..programs import call
 from .native import RefusedError
-
-pytestmark = pytest.mark.xdist_group("c_api")
 
 DEAR = [
     "birealnet34",

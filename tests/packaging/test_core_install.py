@@ -9,40 +9,35 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ..programs import ROOT, call
 from ..runtime.conftest import make_artifact, pictures
-
-ROOT = Path(__file__).resolve().parents[2]
-
-# One process builds the wheel, where several run tests.
-pytestmark = pytest.mark.xdist_group("wheel")
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def wheel(built_once):
     """Built as ``make wheel`` builds it, of the objects that ``make install`` has compiled."""
-    out = tmp_path_factory.mktemp("wheel")
-    options = ["-q", "--no-deps", "--no-build-isolation", "-w", str(out)]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *options, str(ROOT)], check=True, capture_output=True
-    )
-    (path,) = out.glob("bitgrove-*.whl")
+    (path,) = built_once("wheel", build_wheel).glob("bitgrove-*.whl")
     return path
 
 
-@pytest.fixture(scope="module")
-def core(wheel, tmp_path_factory):
-    """A function that runs a program of an environment with the core install alone."""
-    folder = tmp_path_factory.mktemp("core")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    bin_folder = folder / "bin"
-    subprocess.run(
-        [
-            bin_folder / "python",
-            *("-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)),
-        ],
-        check=True,
-        capture_output=True,
+def build_wheel(folder):
+    call(
+        *(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"),
+        *("-w", folder, ROOT),
     )
+
+
+@pytest.fixture(scope="module")
+def core(built_once, wheel):
+    """A function that runs a program of an environment with the core install alone."""
+
+    def install(folder):
+        call(sys.executable, "-m", "venv", folder)
+        constraints = ROOT / "constraints.txt"
+        call(folder / "bin" / "python", "-m", "pip", "install", "-q", "-c", constraints, wheel)
+
+    folder = built_once("core", install)
+    bin_folder = folder / "bin"
 
     def run(program, *arguments, check=True):
         return subprocess.run(
