@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from bitgrove.hashing import DeepHashing, SupervisedDeepHashing
 from bitgrove.hashing._dh_objective import Factors, Pairs, objective
 
 
-def objective_by_loops(rows, layers, labels, variance, orthogonality, decay, separation):
+def objective_by_loops(rows, layers, labels, factors):
+    variance, orthogonality, decay, separation, centred = factors
     outputs = []
     for row in rows:
         h = row
@@ -20,10 +22,11 @@ def objective_by_loops(rows, layers, labels, variance, orthogonality, decay, sep
     n = len(rows)
     value = 0.0
     spread = np.zeros((len(h), len(h)))
+    mean = sum(outputs) / n if centred else np.zeros(len(h))
     for h in outputs:
         b = np.array([1.0 if x >= 0 else -1.0 for x in h])
         value += ((b - h) ** 2).sum() / 2 / n
-        spread += np.outer(h, h) / n
+        spread += np.outer(h - mean, h - mean) / n
     value -= variance / 2 * np.trace(spread)
     if labels is not None:
         scatter = {True: np.zeros_like(spread), False: np.zeros_like(spread)}
@@ -45,13 +48,14 @@ def objective_by_loops(rows, layers, labels, variance, orthogonality, decay, sep
     return value
 
 
+@pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("labels", [None, [0, 1, 2, 0, 1, 0, 0]])
-def test_the_objective_equals_explicit_loops_and_its_gradient_finite_differences(labels):
+def test_the_objective_equals_explicit_loops_and_its_gradient_finite_differences(labels, centred):
     random = np.random.default_rng(0)
     rows = random.normal(size=(7, 4))
     layers = [(random.normal(size=(3, 4)), random.normal(size=3))]
     layers.append((random.normal(size=(2, 3)), random.normal(size=2)))
-    factors = Factors(variance=3.0, orthogonality=0.7, decay=0.2, separation=1.5)
+    factors = Factors(variance=3.0, orthogonality=0.7, decay=0.2, separation=1.5, centred=centred)
     pairs = None if labels is None else Pairs(torch.tensor(labels), 3)
 
     def value(*flat):
@@ -60,7 +64,7 @@ def test_the_objective_equals_explicit_loops_and_its_gradient_finite_differences
         )
 
     flat = [torch.from_numpy(part).requires_grad_() for layer in layers for part in layer]
-    expected = objective_by_loops(rows, layers, labels, 3.0, 0.7, 0.2, 1.5)
+    expected = objective_by_loops(rows, layers, labels, factors)
     assert value(*flat).item() == pytest.approx(expected, rel=1e-12)
     assert torch.autograd.gradcheck(value, flat)
 
@@ -83,7 +87,10 @@ def clusters():
 @pytest.mark.parametrize("method", [DeepHashing, SupervisedDeepHashing])
 def test_the_objective_never_increases_and_is_that_of_the_layers_kept(method, bits, clusters):
     rows, labels = clusters
-    hasher = method(bits=bits, hidden=[8, 6], iterations=30, orthogonality=0.3, decay=0.01)
+    factors = Factors(variance=2.0, orthogonality=0.3, decay=0.01, separation=1.0, centred=True)
+    hasher = method(
+        bits=bits, hidden=[8, 6], iterations=30, variance=2.0, orthogonality=0.3, decay=0.01
+    )
     hasher.fit(rows, labels)
     assert (np.diff(hasher.objective_) < 0).all()
     assert len(hasher.objective_) > 10
@@ -92,12 +99,21 @@ def test_the_objective_never_increases_and_is_that_of_the_layers_kept(method, bi
         (rows - rows.mean(0)) * hasher.scale_,
         [(w.T, c) for w, c in hasher.layers_],
         labels if supervised else None,
-        10.0,
-        0.3,
-        0.01,
-        1.0,
+        factors,
     )
     assert found == pytest.approx(hasher.objective_[-1], rel=1e-9)
+
+
+def test_no_bit_is_nearly_the_same_for_all_rows_when_variance_is_about_the_mean():
+    rows = load_digits().data
+
+    def share(centred):
+        codes = DeepHashing(bits=8, centred=centred).fit(rows).encode(rows)
+        return np.unpackbits(codes, axis=1).mean(0)
+
+    about_the_mean, about_zero = share(True), share(False)
+    assert ((about_the_mean > 0.2) & (about_the_mean < 0.8)).all()
+    assert ((about_zero < 0.01) | (about_zero > 0.99)).any()
 
 
 def test_where_rows_lie_and_their_scale_do_not_matter(clusters):
@@ -124,7 +140,8 @@ def test_labels_bring_rows_of_one_class_together(clusters):
 
 def test_labels_do_nothing_without_separation(clusters):
     rows, labels = clusters
-    plain = DeepHashing(bits=6, hidden=[8], iterations=10).fit(rows)
-    without = SupervisedDeepHashing(bits=6, hidden=[8], iterations=10, separation=0.0)
+    options = {"bits": 6, "hidden": [8], "iterations": 10, "variance": 2.0, "orthogonality": 3.0}
+    plain = DeepHashing(**options).fit(rows)
+    without = SupervisedDeepHashing(**options, separation=0.0)
     without.fit(rows, labels)
     np.testing.assert_allclose(plain.decision_function(rows), without.decision_function(rows))

@@ -12,8 +12,8 @@ from bitgrove.recipes import sh_bdnn, uh_bdnn
 from bitgrove.recipes._hash_codes import _run, tasks
 from bitgrove.recipes._hash_codes._figures import spread
 
-UNSUPERVISED = ["uh-bdnn", "itq", "pcah", "spectral", "lsh"]
-SUPERVISED = ["sh-bdnn", "sdh", "cca-itq", "class-codes"]
+UNSUPERVISED = ["uh-bdnn", "itq", "deep-hashing", "pcah", "spectral", "lsh"]
+SUPERVISED = ["sh-bdnn", "sdh", "cca-itq", "supervised-deep-hashing", "class-codes"]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,13 @@ def test_a_table_is_filled_kept_and_resumed(tmp_path, capsys, monkeypatch, name,
     results = run(tmp_path, **given)
     assert json.loads((tmp_path / "results.json").read_text()) == results
     cells = {(row["method"], row["seed"]) for row in results["outcomes"]}
-    drawn = {m for m in methods if m not in ("pcah", "spectral", "class-codes")}
+    drawn = set(methods) - {
+        "deep-hashing",
+        "supervised-deep-hashing",
+        "pcah",
+        "spectral",
+        "class-codes",
+    }
     assert cells == {(m, s) for m in methods for s in (0, 1) if s == 0 or m in drawn}
     for row in results["outcomes"]:
         assert 0 < row["map"] < 1

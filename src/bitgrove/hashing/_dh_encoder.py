@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import check_not_negative, check_whole, check_widths
+from ._checks import check_flag, check_not_negative, check_whole, check_widths
 from ._dh_objective import Factors, Pairs
 from ._dh_training import default_widths, train
 from ._encoder import Features, HashEncoder
@@ -22,6 +22,7 @@ class TanhEncoder(HashEncoder):
     variance: float
     orthogonality: float
     decay: float
+    centred: bool
     iterations: int
     mean_: Matrix
     scale_: float
@@ -34,13 +35,14 @@ class TanhEncoder(HashEncoder):
 
     def _learn(self, features: Features, labels: npt.NDArray | None) -> None:
         check_whole(1, iterations=self.iterations)
+        check_flag(centred=self.centred)
         for name in ("variance", "orthogonality", "decay"):
             check_not_negative(**{name: getattr(self, name)})
         pairs, separation = self._pairs(labels)
         self.mean_, self.scale_, self.layers_, self.objective_ = train(
             features,
             (*self._widths(), self.bits),
-            Factors(self.variance, self.orthogonality, self.decay, separation),
+            Factors(self.variance, self.orthogonality, self.decay, separation, self.centred),
             pairs,
             self.iterations,
         )

@@ -19,6 +19,8 @@ class Factors(NamedTuple):
     orthogonality: float
     decay: float
     separation: float
+    centred: bool
+    """Variance is about the mean of the outputs, not about 0."""
 
 
 class Pairs:
@@ -66,7 +68,8 @@ def objective(rows: Tensor, layers: Layers, factors: Factors, pairs: Pairs | Non
     """
     codes = real_codes(rows, layers)
     value = (codes.abs() - 1).square().sum() / (2 * len(codes))
-    spread = codes.square().sum() / len(codes)
+    about = codes - codes.mean(0) if factors.centred else codes
+    spread = about.square().sum() / len(codes)
     if pairs is not None:
         spread = spread + factors.separation * pairs.separation(codes)
     value = value - factors.variance / 2 * spread

@@ -25,7 +25,7 @@ class SupervisedDeepHashing(TanhEncoder):
 
     Source: Liong, Lu, Wang, Moulin and Zhou, "Deep Hashing for Compact Binary Codes Learning", CVPR
     2015, as SDH, which is not the supervised discrete hashing of Shen et al. What differs is said
-    at :class:`DeepHashing`.
+    at :class:`DeepHashing`, but for factors, which were chosen with labels.
 
     Args:
         bits: length of a code.
@@ -34,6 +34,7 @@ class SupervisedDeepHashing(TanhEncoder):
         separation: of the classes, in units of ``variance``.
         orthogonality: of the rows of each ``W``.
         decay: of weights and biases.
+        centred: False: variance about 0, as the paper writes it.
         iterations: of L-BFGS, which ends earlier when nothing changes.
 
     Attributes:
@@ -60,8 +61,9 @@ class SupervisedDeepHashing(TanhEncoder):
         hidden: Sequence[int] | None = None,
         variance: float = 10.0,
         separation: float = 1.0,
-        orthogonality: float = 0.1,
+        orthogonality: float = 100.0,
         decay: float = 1e-5,
+        centred: bool = True,
         iterations: int = 100,
     ) -> None:
         self.bits = bits
@@ -70,6 +72,7 @@ class SupervisedDeepHashing(TanhEncoder):
         self.separation = separation
         self.orthogonality = orthogonality
         self.decay = decay
+        self.centred = centred
         self.iterations = iterations
 
     @property

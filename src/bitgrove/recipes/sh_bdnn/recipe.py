@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ...data import gist
-from ...hashing import CCAITQ, SHBDNN, ClassCodes, SupervisedDiscreteHashing
+from ...hashing import (
+    CCAITQ,
+    SHBDNN,
+    ClassCodes,
+    SupervisedDeepHashing,
+    SupervisedDiscreteHashing,
+)
 from ...metrics import SplitRule
 from .._hash_codes import NETWORK, Method, Study, network_features, run_table, tasks
 
@@ -36,6 +42,12 @@ STUDY = Study(
             name="cca-itq",
             title="CCA-ITQ",
             make=lambda bits, seed, _: CCAITQ(bits, random_state=seed),
+        ),
+        Method(
+            name="supervised-deep-hashing",
+            title="supervised deep hashing",
+            make=lambda bits, seed, _: SupervisedDeepHashing(bits),
+            drawn=False,
         ),
         Method(
             name="class-codes",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data import gist
-from ...hashing import ITQ, LSH, PCAH, UHBDNN, SpectralHashing
+from ...hashing import ITQ, LSH, PCAH, UHBDNN, DeepHashing, SpectralHashing
 from .._hash_codes import NETWORK, Method, Study, network_features, run_table, tasks
 
 STUDY = Study(
@@ -25,6 +25,12 @@ STUDY = Study(
             ),
         ),
         Method(name="itq", title="ITQ", make=lambda bits, seed, _: ITQ(bits, random_state=seed)),
+        Method(
+            name="deep-hashing",
+            title="deep hashing",
+            make=lambda bits, seed, _: DeepHashing(bits),
+            drawn=False,
+        ),
         Method(name="pcah", title="PCAH", make=lambda bits, seed, _: PCAH(bits), drawn=False),
         Method(
             name="spectral",
