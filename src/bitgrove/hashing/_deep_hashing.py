@@ -29,10 +29,11 @@ class DeepHashing(TanhEncoder):
     2015. Ours: variance is about the mean. The paper has ``tr(H'H / n)``, which is
     ``centred=False``, and as great where every bit is the same for all rows: biases that saturate
     ``tanh`` reach it, and a good optimiser finds them. L-BFGS is in place of gradient descent,
-    because it needs no rate; the first term is a mean over rows, where the paper has a sum, so that factors mean the
-    same for any number of rows (the paper's, divided by ``n``, give its objective), and factors
-    were chosen on training rows of MNIST and CIFAR-10; rows are centred and divided by one number,
-    that of unit mean variance along the first layer's axes, because tanh would saturate.
+    because it needs no rate; the first term is a mean over rows, where the paper has a sum, so that
+    factors mean the same for any number of rows (the paper's, divided by ``n``, give its
+    objective), and factors were chosen on training rows of MNIST and CIFAR-10; rows are centred and
+    divided by one number, that of unit mean variance along the first layer's axes, because tanh
+    would saturate.
 
     Args:
         bits: length of a code.
