@@ -8,6 +8,7 @@
 #include <span>
 
 #include "../key.hpp"
+#include "select.hpp"
 
 namespace bitgrove::graph {
 
@@ -30,16 +31,16 @@ class Nearest {
 
     // Makes room for the next block, and lowers the limit.
     void settle() {
-        if (held() >= full_ || limit_ == kFarthest) tighten();
+        if (held() < full_ && limit_ != kFarthest) return;
+        if (k_ >= kMany && held() >= k_) limit_ = std::min(limit_, thin(rows_.get(), end_, k_));
+        if (held() > k_ + (full_ - k_) / 2 || limit_ == kFarthest) tighten();
     }
 
     // The same, where the least limit is worth more than the time that it takes.
     void tighten() {
         if (held() < k_) return;
-        Ranked* const first = rows_.get();
-        std::nth_element(first, first + k_ - 1, end_, Nearer{ids_});
-        limit_ = key_of(first[k_ - 1]);
-        end_ = first + k_;
+        keep_nearest();
+        limit_ = key_of(rows_[k_ - 1]);
     }
 
     // Takes the rows that another has found, k at most.
@@ -50,23 +51,47 @@ class Nearest {
 
     // The k nearest, or all there are: by distance, then by id.
     std::span<const Ranked> sorted() {
-        const std::size_t held = this->held(), kept = std::min(k_, held);
         Ranked* const first = rows_.get();
-        std::partial_sort(first, first + kept, first + held, Nearer{ids_});
-        end_ = first + kept;
-        return {first, kept};
+        if (held() > k_) {
+            if (k_ >= kMany) thin(first, end_, k_);
+            keep_nearest();
+        }
+        order_by_key(first, end_, first + held());
+        for (Ranked *tied = first, *next; tied != end_; tied = next) {
+            next =
+                std::find_if(tied + 1, end_, [&](Ranked r) { return key_of(r) != key_of(*tied); });
+            if (!std::is_sorted(tied, next, BelowById{ids_})) {
+                std::sort(tied, next, BelowById{ids_});
+            }
+        }
+        return {first, held()};
     }
 
   private:
     static constexpr std::size_t kWaiting = 32;
+    static constexpr std::size_t kMany = 1000;  // from here on a sample pays
     static constexpr Key kFarthest = 0xffffffffu;
 
-    struct Nearer {
+    struct BelowById {
         const std::int64_t* ids;
-        bool operator()(Ranked a, Ranked b) const {
-            return key_of(a) != key_of(b) ? a < b : ids[row_of(a)] < ids[row_of(b)];
-        }
+        bool operator()(Ranked a, Ranked b) const { return ids[row_of(a)] < ids[row_of(b)]; }
     };
+
+    // Leaves the k nearest, the last of them in its place. Whole numbers are compared, which takes
+    // rows at equal distance by row; where these straddle the end, they are taken anew by id.
+    void keep_nearest() {
+        Ranked *const first = rows_.get(), *const cut = first + k_;
+        std::nth_element(first, cut - 1, end_);
+        const Key last = key_of(cut[-1]);
+        Ranked* const tied_end =
+            std::partition(cut, end_, [&](Ranked r) { return key_of(r) == last; });
+        if (tied_end != cut) {
+            Ranked* const tied =
+                std::partition(first, cut, [&](Ranked r) { return key_of(r) != last; });
+            std::nth_element(tied, cut - 1, tied_end, BelowById{ids_});
+        }
+        end_ = cut;
+    }
 
     std::size_t held() const { return static_cast<std::size_t>(end_ - rows_.get()); }
 
