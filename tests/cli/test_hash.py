@@ -38,6 +38,7 @@ def said(capsys):
         ([], "ITQ"),
         (["--method", "pcah", "--bits", "5"], "PCAH"),
         (["--method", "lsh", "--bits", "12", "--seed", "4", "--set", "centred=false"], "LSH"),
+        (["--method", "lsh", "--bits", "12", "--set", "centred=False"], "LSH"),
         (["--method", "cca-itq", "--bits", "4"], "CCAITQ"),
     ],
 )

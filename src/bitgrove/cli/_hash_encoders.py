@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import json
 from collections.abc import Sequence
@@ -107,8 +108,10 @@ def check_width(encoder: HashEncoder, rows: npt.NDArray[np.floating], name: str)
 
 
 def _value(text: str) -> Any:
-    """JSON where it is some, else the word itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    """What JSON or Python would write so, else the word itself."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
