@@ -9,7 +9,7 @@ import pytest
 from bitgrove import recipes
 from bitgrove.metrics import SplitRule, protocol
 from bitgrove.recipes import sh_bdnn, uh_bdnn
-from bitgrove.recipes._hash_codes import _run, tasks
+from bitgrove.recipes._hash_codes import _run, keeping, tasks
 from bitgrove.recipes._hash_codes._figures import spread
 
 UNSUPERVISED = ["uh-bdnn", "itq", "deep-hashing", "pcah", "spectral", "lsh"]
@@ -100,6 +100,23 @@ def test_codes_that_are_kept_are_scored_without_another_fit(tmp_path, monkeypatc
 def test_arguments_that_fit_nothing_are_refused(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         recipes.RECIPES["uh-bdnn"](tmp_path, **options)
+
+
+def test_features_that_are_kept_are_not_computed_again(tmp_path):
+    asked = []
+    features = keeping(lambda images: asked.append(1) or tasks.pixels(images), tmp_path / "run")
+    images = np.random.default_rng(0).integers(256, size=(6, 2, 3, 1), dtype=np.uint8)
+    first = features(images)
+    np.testing.assert_array_equal(first, tasks.pixels(images))
+    np.testing.assert_array_equal(features(images.copy()), first)
+    assert len(asked) == 1
+    features(images.reshape(6, 3, 2, 1))
+    features(images[:5])
+    assert len(asked) == 3
+    for path in tmp_path.glob("run/*.npy"):
+        path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"is damaged .*delete it to run anew"):
+        features(images)
 
 
 def test_neighbours_are_those_of_all_distances():

@@ -16,7 +16,7 @@ from ...hashing import (
     SupervisedDiscreteHashing,
 )
 from ...metrics import SplitRule
-from .._hash_codes import NETWORK, Method, Study, network_features, run_table, tasks
+from .._hash_codes import NETWORK, Method, Study, keeping, network_features, run_table, tasks
 
 STUDY = Study(
     name="sh-bdnn",
@@ -58,7 +58,9 @@ STUDY = Study(
     ),
     datasets={
         "mnist": lambda _: tasks.by_labels("mnist", tasks.pixels, "784 grey values"),
-        "cifar10": lambda _: tasks.by_labels("cifar10", gist, "GIST, 320 numbers, ours"),
+        "cifar10": lambda folder: tasks.by_labels(
+            "cifar10", keeping(gist, folder), "GIST, 320 numbers, ours"
+        ),
         "cifar10-network": lambda folder: tasks.by_labels(
             "cifar10", network_features("cifar10", folder), NETWORK
         ),

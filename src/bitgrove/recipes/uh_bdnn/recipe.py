@@ -8,7 +8,7 @@ from typing import Any
 
 from ...data import gist
 from ...hashing import ITQ, LSH, PCAH, UHBDNN, DeepHashing, SpectralHashing
-from .._hash_codes import NETWORK, Method, Study, network_features, run_table, tasks
+from .._hash_codes import NETWORK, Method, Study, keeping, network_features, run_table, tasks
 
 STUDY = Study(
     name="uh-bdnn",
@@ -42,7 +42,9 @@ STUDY = Study(
     ),
     datasets={
         "mnist": lambda _: tasks.by_neighbours("mnist", tasks.pixels, "784 grey values"),
-        "cifar10": lambda _: tasks.by_neighbours("cifar10", gist, "GIST, 320 numbers, ours"),
+        "cifar10": lambda folder: tasks.by_neighbours(
+            "cifar10", keeping(gist, folder), "GIST, 320 numbers, ours"
+        ),
         "cifar10-network": lambda folder: tasks.by_neighbours(
             "cifar10", network_features("cifar10", folder), NETWORK
         ),
