@@ -22,7 +22,7 @@ def keeping(features: Features, folder: Path) -> Features:
 
     def describe(images: npt.NDArray[np.uint8]) -> Rows:
         digest = hashlib.blake2b(repr(images.shape).encode(), digest_size=8)
-        digest.update(np.ascontiguousarray(images))
+        digest.update(np.ascontiguousarray(images).data)
         path = folder / f"features-{digest.hexdigest()}.npy"
         if path.exists():
             return _read(path, len(images))
