@@ -10,10 +10,9 @@
 
 namespace bitgrove::graph {
 
-// Throws rows away so that at least `k` remain, all of the nearest and the rest of no more than
-// their farthest key, which is returned. How many more follows from a sample: some per cent of
-// them, or all where many are at the same distance. `end` is moved; there are `k` rows or
-// more.
+// Throws rows away so that at least `k` remain: all of the nearest, and no others than those up to
+// a key, which is returned. A sample says which key leaves a few per cent more than `k`; where many
+// rows are at one distance it leaves more. `end` is moved; there are `k` rows or more.
 inline Key thin(Ranked* first, Ranked*& end, std::size_t k) {
     constexpr std::size_t kSample = 256, kSpare = 16;
     const std::size_t held = static_cast<std::size_t>(end - first);
